@@ -1,0 +1,288 @@
+"""Every error this package raises.
+
+::
+
+    LgsyncError
+    ├── ConfigurationError         a wrong argument or setting; nothing was sent (also a ValueError)
+    │   └── UnsupportedByTransport the chosen transport cannot carry an option; nothing was sent
+    ├── ClientClosed               the client, or the stream, was closed before (also a RuntimeError)
+    ├── ConnectionFailed           no connection could be made: nothing reached the server
+    ├── ConnectionLost             the connection broke, or fell silent, after the request was sent
+    │   └── ConnectionTimeout      ... because no byte came within the time allowed (also a TimeoutError)
+    ├── DeadlineExceeded           a deadline set by the caller has passed (also a TimeoutError)
+    ├── ResponseError              an answer that the API does not give: not JSON, not an event stream, a stray redirect
+    ├── APIStatusError             the server said no: the HTTP status, and a class for each usual one
+    │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404
+    │   └── ConflictError 409 · UnprocessableEntityError 422 · RateLimitError 429 · InternalServerError 5xx
+    ├── RunError                   the run itself failed
+    └── StreamLost                 the stream ended before the run did, and could not be taken up again
+
+Each says what failed, for which URL, thread or run, and what to do. Each can be pickled. None shows a key.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional, Tuple, Type
+
+__all__ = [
+    "APIStatusError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClientClosed",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "ConnectionTimeout",
+    "DeadlineExceeded",
+    "InternalServerError",
+    "LgsyncError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ResponseError",
+    "RunError",
+    "StreamLost",
+    "UnprocessableEntityError",
+    "UnsupportedByTransport",
+]
+
+
+def _rebuild(cls: Type[LgsyncError], message: str, fields: Dict[str, Any]) -> LgsyncError:
+    error = cls.__new__(cls, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(fields)
+    return error
+
+
+class LgsyncError(Exception):
+    """The root of every error of this package. ``str(error)`` is the message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    @property
+    def message(self) -> str:
+        """What failed, where, and what to do."""
+        return str(self)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _rebuild, (type(self), str(self), dict(self.__dict__))
+
+
+class ConfigurationError(LgsyncError, ValueError):
+    """An argument or a setting is wrong; nothing was sent."""
+
+
+class UnsupportedByTransport(ConfigurationError):
+    """The chosen transport cannot carry ``option``; nothing was sent.
+
+    ``transport`` names the one in use, ``alternatives`` those that can carry it.
+    """
+
+    def __init__(self, message: str, *, option: str, transport: str, alternatives: Tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.option = option
+        self.transport = transport
+        self.alternatives = alternatives
+
+
+class ClientClosed(LgsyncError, RuntimeError):
+    """The client (or the stream) was closed, and then used."""
+
+
+class ConnectionFailed(LgsyncError):
+    """No connection could be made to ``url``: nothing reached the server, so trying again is safe."""
+
+    def __init__(self, message: str, *, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class ConnectionLost(LgsyncError):
+    """The connection to ``url`` broke after the request was sent; what the server did with it is not known."""
+
+    def __init__(self, message: str, *, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class ConnectionTimeout(ConnectionLost, TimeoutError):
+    """No byte came from ``url`` for as long as the read timeout allows."""
+
+
+class DeadlineExceeded(LgsyncError, TimeoutError):
+    """A deadline set by the caller has passed."""
+
+    def __init__(self, message: str, *, thread_id: Optional[str] = None, run_id: Optional[str] = None) -> None:
+        super().__init__(message)
+        self.thread_id = thread_id
+        self.run_id = run_id
+
+
+class ResponseError(LgsyncError):
+    """``url`` answered with something that is not this API: ``status``, ``content_type`` and a ``snippet`` of it."""
+
+    def __init__(self, message: str, *, url: str, status: int, content_type: str = "", snippet: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+        self.status = status
+        self.content_type = content_type
+        self.snippet = snippet
+
+
+class APIStatusError(LgsyncError):
+    """The server answered ``url`` with an error status.
+
+    ``status_code`` is the HTTP status, ``detail`` the server's own words, ``body`` the decoded body (or its text),
+    ``request_id`` the ``x-request-id`` header; ``code``, ``param`` and ``type`` are set where the body carries them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status_code: int,
+        detail: str = "",
+        body: Any = None,
+        request_id: Optional[str] = None,
+        retry_after: Optional[str] = None,
+    ) -> None:
+        super().__init__(message)
+        self.url = url
+        self.status_code = status_code
+        self.detail = detail
+        self.body = body
+        self.request_id = request_id
+        self.retry_after = retry_after
+        fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        self.code: Optional[str] = _optional_text(fields.get("code"))
+        self.param: Optional[str] = _optional_text(fields.get("param"))
+        self.type: Optional[str] = _optional_text(fields.get("type"))
+
+
+class BadRequestError(APIStatusError):
+    """400."""
+
+
+class AuthenticationError(APIStatusError):
+    """401."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403."""
+
+
+class NotFoundError(APIStatusError):
+    """404."""
+
+
+class ConflictError(APIStatusError):
+    """409."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422."""
+
+
+class RateLimitError(APIStatusError):
+    """429."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx."""
+
+
+class RunError(LgsyncError):
+    """The run failed on the server.
+
+    ``error`` is the class name of what was raised there (None if the server did not say), ``detail`` its text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: Optional[str] = None,
+        detail: str = "",
+        thread_id: Optional[str] = None,
+        run_id: Optional[str] = None,
+    ) -> None:
+        super().__init__(message)
+        self.error = error
+        self.detail = detail
+        self.thread_id = thread_id
+        self.run_id = run_id
+
+
+class StreamLost(LgsyncError):
+    """The stream ended before the run did, and could not be taken up again.
+
+    ``position`` is the last position that was delivered; the run itself may still be going on.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        thread_id: Optional[str] = None,
+        run_id: Optional[str] = None,
+        position: Optional[str] = None,
+    ) -> None:
+        super().__init__(message)
+        self.thread_id = thread_id
+        self.run_id = run_id
+        self.position = position
+
+
+_BY_STATUS: Dict[int, Type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
+
+_ADVICE: Dict[int, str] = {
+    401: "Check the API key: pass api_key=... or set LANGGRAPH_API_KEY.",
+    403: "The key (or the lack of one) does not allow this: pass api_key=... or set LANGGRAPH_API_KEY.",
+    404: "Check the id, and that the URL holds the API's path prefix if it has one.",
+    409: "The thread is busy: wait for its run, cancel it, or choose another multitask_strategy.",
+    429: "Too many requests: wait, then try again.",
+}
+
+
+def _optional_text(value: Any) -> Optional[str]:
+    return None if value is None else str(value)
+
+
+def _detail_of(body: Any) -> str:
+    if isinstance(body, dict):
+        for key in ("message", "detail", "error"):
+            value = body.get(key)
+            if isinstance(value, str) and value:
+                return value
+            if isinstance(value, dict) and isinstance(value.get("message"), str):
+                return str(value["message"])
+            if value:
+                return str(value)
+    return body.strip() if isinstance(body, str) else ""
+
+
+def status_error(
+    status: int, *, method: str, url: str, body: Any, request_id: Optional[str] = None, retry_after: Optional[str] = None
+) -> APIStatusError:
+    """The error of the class that stands for ``status``; ``body`` is decoded JSON, or the text if it was none."""
+    cls = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
+    detail = _detail_of(body)
+    said = detail if len(detail) <= 500 else detail[:500] + "…"
+    message = f"{method} {url} failed with status {status}" + (f": {said}" if said else "")
+    advice = _ADVICE.get(status)
+    if advice:
+        message = f"{message.rstrip('.')}. {advice}"
+    return cls(
+        message, url=url, status_code=status, detail=detail, body=body, request_id=request_id, retry_after=retry_after
+    )

@@ -1,0 +1,41 @@
+"""The vocabulary of a run stream: what every transport speaks upward, whatever it speaks on its wire.
+
+Event names are those of ``POST /threads/{thread_id}/runs/stream``: ``metadata``, ``values``, ``updates``, ``custom``,
+``tasks``, ``checkpoints``, ``debug``, ``events``, ``messages`` (``[chunk, metadata]`` tuples), ``messages/metadata``,
+``messages/partial``, ``messages/complete``, ``error``, ``feedback``; each may carry a ``|namespace`` suffix.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional, Tuple
+
+__all__ = ["StreamPart", "Undecoded"]
+
+
+class Undecoded(str):
+    """The raw text of an event whose data was not JSON; it stands where the decoded data would."""
+
+    __slots__ = ()
+
+
+class StreamPart(NamedTuple):
+    """One event of a run stream, with the same three fields as the official client's part.
+
+    ``event`` is the full name (``"updates|child:5f0c…"``), ``data`` the decoded JSON (or :class:`Undecoded`),
+    ``id`` the position the server gave this event, if it gave one.
+    """
+
+    event: str
+    data: Any = None
+    id: Optional[str] = None
+
+    @property
+    def kind(self) -> str:
+        """The event name before the first bar: ``"updates|child:5f0c…"`` is of kind ``"updates"``."""
+        return self.event.partition("|")[0]
+
+    @property
+    def namespace(self) -> Tuple[str, ...]:
+        """The path of subgraphs after the bar, outermost first; empty for the root graph."""
+        _, bar, rest = self.event.partition("|")
+        return tuple(rest.split("|")) if bar else ()

@@ -1,0 +1,260 @@
+"""The transport interface, and the registry that finds one by name.
+
+A transport opens connections and translates; it decides nothing. It never retries, never asks how a run ended, never
+filters: :mod:`lgsync.delivery` does that once, for every transport. It is safe to use from many threads.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterator,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
+
+from .errors import ConfigurationError, UnsupportedByTransport
+from .parts import StreamPart
+
+__all__ = [
+    "Capabilities",
+    "PartSource",
+    "Response",
+    "RunJoin",
+    "RunStart",
+    "Timeout",
+    "Transport",
+    "TransportConfig",
+    "TransportFactory",
+    "resolve",
+]
+
+
+class Timeout(NamedTuple):
+    """Seconds to wait for a connection, and for the next byte; None waits for ever."""
+
+    connect: Optional[float] = 5.0
+    read: Optional[float] = 300.0
+
+    @classmethod
+    def of(cls, value: Union[None, float, Tuple[Optional[float], Optional[float]]]) -> Timeout:
+        """Read what users write: a number for both, a (connect, read) pair, or None to wait for ever."""
+        pair = value if isinstance(value, tuple) else (value, value)
+        if len(pair) != 2:
+            raise ConfigurationError(f"timeout must be a number of seconds or a (connect, read) pair, not {value!r}")
+        for seconds in pair:
+            number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+            if seconds is not None and not (number and seconds > 0):
+                raise ConfigurationError(f"timeout must be positive seconds, a (connect, read) pair or None: {value!r}")
+        return cls(*pair)
+
+
+@dataclass(frozen=True)
+class TransportConfig:
+    """All that a transport is built from; it pickles with these.
+
+    ``url`` is the API's base (scheme, host, optional path prefix, no trailing slash), ``headers`` go with every
+    request (the key is among them), ``session`` is a ``requests.Session`` of the user's own.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: Timeout = Timeout()
+    session: Optional[Any] = None
+
+    def __repr__(self) -> str:
+        return f"TransportConfig(url={self.url!r}, headers={sorted(self.headers)!r}, timeout={self.timeout!r})"
+
+
+class Response(NamedTuple):
+    """An HTTP answer as it came; mapping its status to an error is not the transport's affair."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run to start and stream.
+
+    ``payload`` is the body of ``POST /threads/{thread_id}/runs/stream`` with unset fields left out; a ``thread_id``
+    of None is a run without a thread of its own. ``headers`` and ``params`` are the caller's for this call.
+    """
+
+    thread_id: Optional[str]
+    payload: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeout: Optional[Timeout] = None
+
+    @property
+    def modes(self) -> Tuple[str, ...]:
+        """The stream modes asked for; the server's own default is ``values``."""
+        modes = self.payload.get("stream_mode") or ("values",)
+        return (modes,) if isinstance(modes, str) else tuple(modes)
+
+
+@dataclass(frozen=True)
+class RunJoin:
+    """A run to join: from ``position`` on, from the start (``"-1"``), or (None) from now on."""
+
+    thread_id: str
+    run_id: str
+    modes: Tuple[str, ...] = ()
+    position: Optional[str] = None
+    stream_subgraphs: bool = False
+    cancel_on_disconnect: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeout: Optional[Timeout] = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a transport can carry. ``run_options`` of None means all of them.
+
+    ``run_options`` are keys of a run's payload. ``default_modes`` is what a run asks for when its caller names no
+    stream mode.
+    """
+
+    stream_modes: FrozenSet[str]
+    default_modes: Tuple[str, ...]
+    run_options: Optional[FrozenSet[str]] = None
+    stateless_runs: bool = True
+
+
+class PartSource(ABC):
+    """The parts of one connection, in order. Iterate it; close it from any thread.
+
+    Iteration ends normally only if the peer closed cleanly or the wire said that the run is over. Everything else
+    raises ConnectionLost, with the cause. After ``close()`` a blocked reader returns at once, as if at the end.
+    """
+
+    #: Known as soon as the source is open, unless the server tells neither (a stateless run's thread).
+    thread_id: Optional[str] = None
+    run_id: Optional[str] = None
+    #: What to hand to RunJoin.position to go on after the last part that was read.
+    position: Optional[str] = None
+    #: time.monotonic() of the last byte or frame; heartbeats count.
+    last_activity: float = 0.0
+    #: How many heartbeats were seen.
+    heartbeats: int = 0
+    #: "success", "interrupted", "cancelled" or "error" if the wire itself said how the run ended; None if it cannot.
+    outcome: Optional[str] = None
+    #: False if some messages came in a form that lacks fields which the thread's state has.
+    exact: bool = True
+
+    def __iter__(self) -> Iterator[StreamPart]:
+        return self
+
+    @abstractmethod
+    def __next__(self) -> StreamPart: ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the connection; idempotent, from any thread, within a second."""
+
+
+class Transport(ABC):
+    """One way to a server. Build it from a :class:`TransportConfig`; it pickles by it and notices a fork."""
+
+    #: The name users choose it by.
+    name: str = ""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this transport can carry."""
+
+    @abstractmethod
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Optional[Mapping[str, Any]] = None,
+        json: Any = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: Optional[Timeout] = None,
+    ) -> Response:
+        """One REST call, tried once. ``path`` begins with a slash and is already quoted.
+
+        Raises ConnectionFailed, ConnectionLost, ConfigurationError or ClientClosed; never for a status.
+        """
+
+    @abstractmethod
+    def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
+        """Start a run and stream it, or join one. Returns once the server has accepted it.
+
+        Raises what ``request`` raises, APIStatusError for a refusal and ResponseError for a body that is no stream.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything; later use raises ClientClosed."""
+
+
+TransportFactory = Callable[[TransportConfig], Transport]
+
+_BUILT_IN: Dict[str, str] = {
+    "sse": "lgsync.transports.sse:SSETransport",
+    "websocket": "lgsync.transports.websocket:WebSocketTransport",
+}
+
+ENTRY_POINT_GROUP = "lgsync.transports"
+
+
+def resolve(transport: Union[str, Transport, TransportFactory], config: TransportConfig) -> Transport:
+    """The transport of that name, built from ``config``; or one from a class or factory; or the object itself."""
+    if isinstance(transport, Transport):
+        return transport
+    factory = _factory_of(transport) if isinstance(transport, str) else transport
+    if not callable(factory):
+        raise ConfigurationError(f"transport must be a name, a Transport or a class of one, not {transport!r}")
+    built = factory(config)
+    if not isinstance(built, Transport):
+        raise ConfigurationError(f"{transport!r} built a {type(built).__name__}, which is no lgsync Transport")
+    return built
+
+
+def _factory_of(name: str) -> TransportFactory:
+    target = _BUILT_IN.get(name)
+    if target is None:
+        return _installed_factory(name)
+    module, _, attribute = target.partition(":")
+    factory: TransportFactory = getattr(importlib.import_module(module), attribute)
+    return factory
+
+
+def _installed_factory(name: str) -> TransportFactory:
+    from importlib.metadata import entry_points
+
+    found: Any = entry_points()
+    # Python 3.9 gives a dict of groups, later versions an object to select from.
+    group = found.select(group=ENTRY_POINT_GROUP) if hasattr(found, "select") else found.get(ENTRY_POINT_GROUP, ())
+    installed = {entry.name: entry for entry in group}
+    if name not in installed:
+        names = ", ".join(sorted({*_BUILT_IN, *installed}))
+        raise ConfigurationError(f"There is no transport named {name!r}; there are: {names}")
+    factory: TransportFactory = installed[name].load()
+    return factory
+
+
+def refuse(option: str, transport: str, *, hint: str = "", alternatives: Tuple[str, ...] = ("sse",)) -> None:
+    """Raise UnsupportedByTransport for ``option``: one wording for every refusal."""
+    instead = " or ".join(f'transport="{name}"' for name in alternatives)
+    message = f'The "{transport}" transport cannot carry {option}; nothing was sent. Use {instead}.'
+    raise UnsupportedByTransport(
+        f"{message} {hint}".strip(), option=option, transport=transport, alternatives=alternatives
+    )
