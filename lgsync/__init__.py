@@ -1,0 +1,1 @@
+"""lgsync: the blocking client for LangGraph servers."""
