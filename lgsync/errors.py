@@ -273,7 +273,13 @@ def _detail_of(body: Any) -> str:
 
 
 def status_error(
-    status: int, *, method: str, url: str, body: Any, request_id: Optional[str] = None, retry_after: Optional[str] = None
+    status: int,
+    *,
+    method: str,
+    url: str,
+    body: Any,
+    request_id: Optional[str] = None,
+    retry_after: Optional[str] = None,
 ) -> APIStatusError:
     """The error of the class that stands for ``status``; ``body`` is decoded JSON, or the text if it was none."""
     cls = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
