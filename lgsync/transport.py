@@ -46,7 +46,7 @@ class Timeout(NamedTuple):
     read: Optional[float] = 300.0
 
     @classmethod
-    def of(cls, value: Union[None, float, Tuple[Optional[float], Optional[float]]]) -> Timeout:
+    def of(cls, value: Union[float, Tuple[Optional[float], Optional[float]], None]) -> Timeout:
         """Read what users write: a number for both, a (connect, read) pair, or None to wait for ever."""
         pair = value if isinstance(value, tuple) else (value, value)
         if len(pair) != 2:
@@ -68,7 +68,7 @@ class TransportConfig:
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: Timeout = Timeout()
+    timeout: Timeout = field(default_factory=Timeout)
     session: Optional[Any] = None
 
     def __repr__(self) -> str:
