@@ -1,0 +1,179 @@
+"""The client: one server, one transport, and the resources behind it."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Any, Mapping, Optional, Tuple, Type, Union
+from urllib.parse import urlsplit
+
+from ._version import version
+from .errors import ConfigurationError
+from .resources.assistants import AssistantsClient
+from .resources.runs import RunsClient
+from .resources.threads import ThreadsClient
+from .rest import Rest
+from .transport import Timeout, Transport, TransportConfig, TransportFactory, resolve
+
+__all__ = ["Client"]
+
+DEFAULT_URL = "http://localhost:2024"
+API_KEY_HEADER = "x-api-key"
+API_KEY_VARIABLES = ("LANGGRAPH_API_KEY", "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY")
+
+
+class _FromEnvironment(str):
+    """The default of ``api_key``: look in the environment."""
+
+    def __repr__(self) -> str:
+        return "<from the environment>"
+
+
+FROM_ENVIRONMENT = _FromEnvironment()
+
+
+class Client:
+    """A blocking client for one LangGraph server.
+
+    ::
+
+        client = Client("http://localhost:2024")
+        thread = client.threads.create()
+        with client.runs.stream(thread.thread_id, "agent", input={"messages": [...]}) as run:
+            for message in run.messages():
+                print(message.delta.text, end="", flush=True)
+
+    :param url: the server's base URL, path prefix included. Default: ``$LANGGRAPH_URL``, else http://localhost:2024.
+    :param transport: ``"sse"`` or ``"websocket"``, the name of an installed one, or a Transport (class, factory, object).
+    :param api_key: sent as ``x-api-key``. Default: the first of ``$LANGGRAPH_API_KEY``, ``$LANGSMITH_API_KEY`` and
+        ``$LANGCHAIN_API_KEY`` that is set. None sends none.
+    :param headers: sent with every request, and in a WebSocket's handshake.
+    :param timeout: seconds, for connecting and for the next byte; a (connect, read) pair; or None to wait for ever.
+    :param session: a ``requests.Session`` of yours, for proxies, certificates or adapters.
+
+    One client serves many threads. It can be pickled, survives a fork, and is a context manager.
+    Raises ConfigurationError for a bad argument; no connection is made before the first call.
+    """
+
+    def __init__(
+        self,
+        url: Optional[str] = None,
+        *,
+        transport: Union[str, Transport, TransportFactory] = "sse",
+        api_key: Optional[str] = FROM_ENVIRONMENT,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: Union[float, Tuple[Optional[float], Optional[float]], None] = Timeout(),
+        session: Optional[Any] = None,
+    ) -> None:
+        if isinstance(transport, Transport):
+            _refuse_settings_beside_an_object(url, api_key, headers, session)
+            self._use(transport)
+            return
+        config = TransportConfig(
+            url=_base_url(url if url is not None else os.environ.get("LANGGRAPH_URL") or DEFAULT_URL),
+            headers=_headers(api_key, headers),
+            timeout=Timeout.of(timeout),
+            session=session,
+        )
+        self._use(resolve(transport, config))
+
+    def _use(self, transport: Transport) -> None:
+        self.transport = transport
+        rest = Rest(transport)
+        self.assistants = AssistantsClient(rest)
+        self.threads = ThreadsClient(rest)
+        self.runs = RunsClient(rest)
+
+    def close(self) -> None:
+        """Free every connection, open streams too. Later use raises ClientClosed."""
+        self.transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.transport!r})"
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _client_over, (self.transport,)
+
+
+def _client_over(transport: Transport) -> Client:
+    return Client(transport=transport)
+
+
+def _refuse_settings_beside_an_object(
+    url: Optional[str], api_key: Optional[str], headers: Optional[Mapping[str, str]], session: Optional[Any]
+) -> None:
+    given = {"url": url, "headers": headers, "session": session}
+    names = [name for name, value in given.items() if value is not None]
+    if api_key is not FROM_ENVIRONMENT and api_key is not None:
+        names.append("api_key")
+    if names:
+        raise ConfigurationError(
+            f"{', '.join(names)} cannot be given beside a transport object, which has its own; "
+            "give its class instead, or set them where the object is built"
+        )
+
+
+def _base_url(url: str) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"url must be text such as {DEFAULT_URL!r}, not {type(url).__name__}")
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigurationError(_scheme_advice(url.strip(), parts.scheme))
+    if "@" in parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        raise ConfigurationError(
+            f"The url for {host} holds a user name or password, which would end up in logs; "
+            "send them as headers={'Authorization': …} instead"
+        )
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"url must be a base without query or fragment, not {url!r}")
+    try:
+        parts.port  # noqa: B018 (reading it is what checks it)
+    except ValueError as exc:
+        raise ConfigurationError(f"url {url!r} has no valid port: {exc}") from exc
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _scheme_advice(url: str, scheme: str) -> str:
+    if scheme in ("ws", "wss"):
+        return (
+            f"url {url!r}: give the server's http:// or https:// address and choose the WebSocket "
+            'with transport="websocket"'
+        )
+    return f'url {url!r} does not begin with http:// or https://; did you mean "http://{url.rpartition("//")[2]}"?'
+
+
+def _headers(api_key: Optional[str], headers: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+    merged = {"User-Agent": f"lgsync/{version()}"}
+    key = _key_from_environment() if api_key is FROM_ENVIRONMENT else api_key
+    if key is not None:
+        if not isinstance(key, str) or not key.strip():
+            raise ConfigurationError("api_key must be a non-empty string, or None to send none")
+        merged[API_KEY_HEADER] = key
+    for name, value in (headers or {}).items():
+        if name.lower() == API_KEY_HEADER:
+            raise ConfigurationError(f"The header {name!r} is reserved: pass api_key=… instead")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"The header {name!r} must be text, not {type(value).__name__}")
+        merged = {known: v for known, v in merged.items() if known.lower() != name.lower()}
+        merged[name] = value
+    return merged
+
+
+def _key_from_environment() -> Optional[str]:
+    for variable in API_KEY_VARIABLES:
+        key = os.environ.get(variable, "").strip().strip("\"'").strip()
+        if key:
+            return key
+    return None
