@@ -44,7 +44,7 @@ class Client:
                 print(message.delta.text, end="", flush=True)
 
     :param url: the server's base URL, path prefix included. Default: ``$LANGGRAPH_URL``, else http://localhost:2024.
-    :param transport: ``"sse"`` or ``"websocket"``, the name of an installed one, or a Transport (class, factory, object).
+    :param transport: ``"sse"`` or ``"websocket"``, the name of an installed one, or a Transport (class or object).
     :param api_key: sent as ``x-api-key``. Default: the first of ``$LANGGRAPH_API_KEY``, ``$LANGSMITH_API_KEY`` and
         ``$LANGCHAIN_API_KEY`` that is set. None sends none.
     :param headers: sent with every request, and in a WebSocket's handshake.

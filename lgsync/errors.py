@@ -292,3 +292,14 @@ def status_error(
     return cls(
         message, url=url, status_code=status, detail=detail, body=body, request_id=request_id, retry_after=retry_after
     )
+
+
+def run_error(failure: Any, *, thread_id: Optional[str], run_id: Optional[str] = None) -> RunError:
+    """The RunError for what the server says of a failed run: ``{"error": class name, "message": text}``."""
+    fields: Mapping[str, Any] = failure if isinstance(failure, dict) else {"message": failure}
+    error, detail = _optional_text(fields.get("error")), str(fields.get("message") or "")
+    said = ": ".join(word for word in (error, detail) if word) or "the server did not say why"
+    run = f"Run {run_id}" if run_id else "The run"
+    return RunError(
+        f"{run} on thread {thread_id} failed: {said}", error=error, detail=detail, thread_id=thread_id, run_id=run_id
+    )

@@ -125,13 +125,14 @@ class Capabilities:
     """What a transport can carry. ``run_options`` of None means all of them.
 
     ``run_options`` are keys of a run's payload. ``default_modes`` is what a run asks for when its caller names no
-    stream mode.
+    stream mode. ``hints`` says, for a mode or an option that cannot be carried, what to do instead.
     """
 
     stream_modes: FrozenSet[str]
     default_modes: Tuple[str, ...]
     run_options: Optional[FrozenSet[str]] = None
     stateless_runs: bool = True
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 class PartSource(ABC):

@@ -27,9 +27,7 @@ def call_options(
 ) -> CallOptions:
     """Per-call options for the transport; ``query`` is the method's own, and ``params`` win over it."""
     merged = {**drop_unset(query or {}), **(params or {})}
-    return CallOptions(
-        headers=headers, params=merged or None, timeout=None if timeout is None else Timeout.of(timeout)
-    )
+    return CallOptions(headers=headers, params=merged or None, timeout=None if timeout is None else Timeout.of(timeout))
 
 
 def drop_unset(fields: Mapping[str, Any]) -> Dict[str, Any]:

@@ -96,7 +96,10 @@ class ThreadsClient:
         from ..models import ThreadState
 
         if checkpoint is not None:
-            path, body = f"{_path(thread_id)}/state/checkpoint", {"checkpoint": _plain(checkpoint), "subgraphs": subgraphs}
+            path, body = (
+                f"{_path(thread_id)}/state/checkpoint",
+                {"checkpoint": _plain(checkpoint), "subgraphs": subgraphs},
+            )
             return self._rest.model(ThreadState, "POST", path, json=body, **call_options(headers, params, timeout))
         path = f"{_path(thread_id)}/state"
         if checkpoint_id is not None:
@@ -170,7 +173,4 @@ def _plain(checkpoint: CheckpointLike) -> Mapping[str, Any]:
 
 
 def _supersteps(supersteps: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
-    return [
-        {"updates": [drop_unset({**update, "command": update.get("command")}) for update in step["updates"]]}
-        for step in supersteps
-    ]
+    return [{"updates": [drop_unset(update) for update in step["updates"]]} for step in supersteps]
