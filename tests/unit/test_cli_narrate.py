@@ -10,8 +10,9 @@ import pytest
 from lgsync.cli.narrate import Called, Calling, Ended, Narrator, Note, Piece, Returned, Said, call_text, clean
 
 
-def message(key: str = "m1", status: str = "streaming", type: str = "ai", **fields: Any) -> Any:
+def message(key: str = "m1", status: str = "streaming", **fields: Any) -> Any:
     empty = {
+        "type": "ai",
         "text": "",
         "reasoning": "",
         "tool_calls": [],
@@ -20,7 +21,7 @@ def message(key: str = "m1", status: str = "streaming", type: str = "ai", **fiel
         "name": None,
         "tool_status": None,
     }
-    return SimpleNamespace(id=key, status=status, type=type, **{**empty, **fields})
+    return SimpleNamespace(id=key, status=status, **{**empty, **fields})
 
 
 def call(name: str, **args: Any) -> Any:
