@@ -38,7 +38,7 @@ _UNUSABLE = 78
 
 # Standard input is a pipe whose other end is the parent's: its end says that the parent has gone, however it went.
 _LAUNCHER = f"""
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 def unusable(reason):
     sys.stderr.write(reason)
     sys.stderr.flush()
@@ -53,7 +53,11 @@ if not (find_spec("langgraph_cli") and find_spec("langgraph_api")):
 def follow_parent():
     while os.read(0, 1):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGTERM)
+        time.sleep({_STOP_GRACE})
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 threading.Thread(target=follow_parent, name="follow-parent", daemon=True).start()
 from langgraph_cli.cli import cli
 sys.argv[0] = "langgraph"

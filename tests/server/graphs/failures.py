@@ -7,7 +7,7 @@ from typing import Any, Set
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import RetryPolicy
-from scripted import speaks, words
+from scripted_model import speaks, words
 
 
 def _err() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
-from scripted import speaks, words
+from scripted_model import speaks, words
 
 
 def _asks(question: str) -> Any:

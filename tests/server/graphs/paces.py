@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
-from scripted import ScriptedModel, paced, words
+from scripted_model import ScriptedModel, paced, words
 from typing_extensions import Annotated
 
 

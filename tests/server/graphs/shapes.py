@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Send
-from scripted import ScriptedModel, TakingTurns, paced, speaks, words
+from scripted_model import ScriptedModel, TakingTurns, paced, speaks, words
 from typing_extensions import Annotated
 
 

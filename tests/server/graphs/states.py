@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
-from scripted import ScriptedModel, paced, speaks, words
+from scripted_model import ScriptedModel, paced, speaks, words
 
 
 def _chain(**nodes: Any) -> Any:

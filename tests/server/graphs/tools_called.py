@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from scripted import ScriptedModel, calling, ending, paced, said, words
+from scripted_model import ScriptedModel, calling, ending, paced, said, words
 
 
 @tool
