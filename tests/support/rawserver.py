@@ -182,7 +182,7 @@ class RawServer:
         self.connections: List[Connection] = []
         self._tls = tls
         self._changed = threading.Condition()
-        self._failures: List[BaseException] = []
+        self._failures: List[Exception] = []
         self._threads: List[threading.Thread] = []
         self._closing = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -222,6 +222,12 @@ class RawServer:
             assert self._changed.wait_for(lambda: len(self.requests) >= count, PATIENCE), self.requests
             return list(self.requests)
 
+    def wait_for_scripts(self) -> None:
+        """Wait until every script begun so far has ended."""
+        for thread in self._threads[1:]:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a script has not ended"
+
     def _run(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, name=f"rawserver:{self.port}", daemon=True)
         self._threads.append(thread)
@@ -243,7 +249,7 @@ class RawServer:
             if self._tls is not None:
                 connection.sock = self._tls.wrap_socket(connection.sock, server_side=True)
             self.scripts[min(connection.number, len(self.scripts) - 1)](connection)
-        except BaseException as failure:
+        except Exception as failure:  # noqa: BLE001 (it is raised again where the test waits)
             # What breaks because the test is over is no failure, nor is a client that does not like the TLS.
             if not self._closing and not isinstance(failure, ssl.SSLError):
                 self._failures.append(failure)

@@ -1,0 +1,351 @@
+"""HTTP, for every transport: REST calls and byte streams over one ``requests.Session`` per process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import threading
+import time
+import weakref
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.response import HTTPResponse
+
+from .. import codec
+from ..errors import ClientClosed, ConfigurationError, LgsyncError, ResponseError
+from ..paths import join_url
+from ..transport import Response, Timeout, Transport, TransportConfig
+from ._failures import translated
+
+__all__ = ["ByteStream", "HTTPTransport"]
+
+# One connection is kept for each of so many threads at once; more connect anew rather than wait.
+_POOL_SIZE = 512
+
+_MAX_REDIRECTS = 10
+
+_READ_BYTES = 65536
+
+# A reader freed by shutdown leaves at once; this only bounds close() where the platform has no shutdown.
+_CLOSE_SECONDS = 0.5
+
+# What may stand in a path as it is: all that is quoted already, and what needs no quoting.
+_PATH_CHARS = "/%:@!$&'()*+,;=~"
+
+# What a stream depends on; no header of the caller's replaces it.
+_STREAM_HEADERS = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
+
+
+class HTTPTransport(Transport):
+    """REST calls and byte streams to one server. The base of the transports; it starts no runs itself.
+
+    Proxies and certificate authorities come from the environment, as ``requests`` takes them, or from the user's own
+    session. A redirect is followed only within the server's origin, so no key reaches another one.
+    """
+
+    def __init__(self, config: TransportConfig) -> None:
+        self.config = config
+        self._closed = False
+        # By process id. A child made by fork leaves its parent's entry alone: those sockets and locks are not its own.
+        self._processes: Dict[int, _Process] = {os.getpid(): _Process(config.session or _new_session())}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Optional[Mapping[str, Any]] = None,
+        json: Any = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: Optional[Timeout] = None,
+    ) -> Response:
+        fields = self._headers({"Accept": "application/json"}, headers)
+        answer = self._send(_Call(method, path, params, json, fields, timeout or self.config.timeout, stream=False))
+        return Response(answer.status_code, answer.headers, answer.content or b"", self.url_of(path))
+
+    def open_stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Optional[Mapping[str, Any]] = None,
+        json: Any = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: Optional[Timeout] = None,
+    ) -> ByteStream:
+        """Make one call and leave its body open, whatever its status. Raises what :meth:`request` raises.
+
+        The caller closes the stream; closing the transport does so too.
+        """
+        fields = self._headers({}, headers)
+        fields.update(_STREAM_HEADERS)
+        process = self._process()
+        answer = self._send(_Call(method, path, params, json, fields, timeout or self.config.timeout, stream=True))
+        stream = ByteStream(answer, self.url_of(path))
+        process.keep(stream)
+        if self._closed:
+            stream.close()
+            raise _closed_error(self.config.url)
+        return stream
+
+    def url_of(self, path: str) -> str:
+        """The whole URL of a path of this API."""
+        return join_url(self.config.url, path)
+
+    def close(self) -> None:
+        """Free every connection, open streams too; a session of the user's own stays open."""
+        self._closed = True
+        process = self._processes.get(os.getpid())
+        if process is not None:
+            process.close(and_session=self.config.session is None)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.config,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.config.url!r})"
+
+    def _process(self) -> _Process:
+        if self._closed:
+            raise _closed_error(self.config.url)
+        pid = os.getpid()
+        process = self._processes.get(pid)
+        if process is None:
+            # setdefault is atomic: threads that race here get the same one.
+            process = self._processes.setdefault(pid, _Process(_session_after_fork(self.config.session)))
+        return process
+
+    @contextlib.contextmanager
+    def _closing_noticed(self) -> Iterator[None]:
+        try:
+            yield
+        except LgsyncError as exc:
+            if self._closed:
+                raise _closed_error(self.config.url) from exc
+            raise
+
+    def _headers(self, defaults: Mapping[str, str], call: Optional[Mapping[str, str]]) -> CaseInsensitiveDict[str]:
+        merged: CaseInsensitiveDict[str] = CaseInsensitiveDict(defaults)
+        merged.update(self.config.headers)
+        merged.update(call or {})
+        return merged
+
+    def _send(self, call: _Call) -> requests.Response:
+        session = self._process().session
+        url = asked = self.url_of(call.path)
+        hops = 0
+        while True:
+            with self._closing_noticed(), translated(asked, call.timeout):
+                answer = _send_once(session, url, call, params=None if hops else call.params)
+            target = _redirect_target(answer, call.method, asked, url)
+            if target is None:
+                return answer
+            hops += 1
+            if hops > _MAX_REDIRECTS:
+                raise _redirect_error(answer, asked, target, f"after {_MAX_REDIRECTS} redirects: a circle, it seems")
+            answer.close()
+            url = target
+
+
+class _Call(NamedTuple):
+    method: str
+    path: str
+    params: Optional[Mapping[str, Any]]
+    json: Any
+    headers: CaseInsensitiveDict[str]
+    timeout: Timeout
+    stream: bool
+
+
+class _Process:
+    """What one process owns: its session, and the streams open on it."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self.session = session
+        self._lock = threading.Lock()
+        self._streams: weakref.WeakSet[ByteStream] = weakref.WeakSet()
+
+    def keep(self, stream: ByteStream) -> None:
+        with self._lock:
+            self._streams.add(stream)
+
+    def close(self, *, and_session: bool) -> None:
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()
+        if and_session:
+            self.session.close()
+
+
+class ByteStream:
+    """The body of one answer, read as it arrives. One thread reads; any thread closes.
+
+    ``status`` and ``headers`` are the answer's, ``url`` what was asked for, without its query.
+    """
+
+    def __init__(self, answer: requests.Response, url: str) -> None:
+        self.status = answer.status_code
+        self.headers: Mapping[str, str] = answer.headers
+        self.url = url
+        #: time.monotonic() of the last bytes, or of the answer's head.
+        self.last_activity = time.monotonic()
+        self._answer = answer
+        self._pieces: Optional[Iterator[bytes]] = None
+        self._closed = False
+        # Held while reading, so that the response is never closed under a reader: that would block.
+        self._reading = threading.Lock()
+
+    def read(self) -> bytes:
+        """What has arrived, as soon as anything has; ``b""`` at a clean end, and once the stream is closed.
+
+        Raises ConnectionLost if the body breaks off, ConnectionTimeout if nothing comes within the read timeout.
+        """
+        with self._reading:
+            data = self._read_unless_closed()
+        if self._closed:
+            self._release()
+            return b""
+        self.last_activity = time.monotonic()
+        return data
+
+    def _read_unless_closed(self) -> bytes:
+        if self._closed:
+            return b""
+        try:
+            with translated(self.url, reading=True):
+                return self._read_raw()
+        except Exception:
+            # A reader that close() has freed sees a broken connection, and that is no news.
+            if self._closed:
+                return b""
+            raise
+
+    def _read_raw(self) -> bytes:
+        raw = self._answer.raw
+        if isinstance(raw, HTTPResponse):
+            # The only read that gives what is there in every framing: chunked, compressed, or up to the end.
+            return raw.read1(_READ_BYTES, decode_content=True) or b""
+        if self._pieces is None:
+            self._pieces = self._answer.iter_content(_READ_BYTES)
+        return next(self._pieces, b"")
+
+    def read_all(self, limit: int) -> bytes:
+        """The rest of the body, up to about ``limit`` bytes; then close."""
+        pieces, size = [], 0
+        with contextlib.closing(self):
+            while size < limit:
+                data = self.read()
+                if not data:
+                    break
+                pieces.append(data)
+                size += len(data)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Free the connection and a reader that waits for it; idempotent, from any thread, within a second."""
+        self._closed = True
+        with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
+            # Each of these says that there is nothing left to shut down; closing the response itself would block.
+            self._answer.raw.shutdown()
+        if self._reading.acquire(timeout=_CLOSE_SECONDS):
+            self._reading.release()
+            self._release()
+
+    def _release(self) -> None:
+        self._answer.close()
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0))
+    return session
+
+
+def _session_after_fork(own: Optional[requests.Session]) -> requests.Session:
+    if own is None:
+        return _new_session()
+    try:
+        copy: requests.Session = pickle.loads(pickle.dumps(own))  # noqa: S301 (what was dumped just here)
+    except (TypeError, AttributeError, pickle.PicklingError) as exc:
+        raise ConfigurationError(
+            f"The session given to the client cannot be carried over a fork ({exc}); build a client in the child"
+        ) from exc
+    return copy
+
+
+def _closed_error(url: str) -> ClientClosed:
+    return ClientClosed(f"The client for {url} was closed; build a new one")
+
+
+def _send_once(
+    session: requests.Session, url: str, call: _Call, *, params: Optional[Mapping[str, Any]]
+) -> requests.Response:
+    body = None if call.json is None else codec.encode(call.json)
+    if body is not None:
+        call.headers.setdefault("Content-Type", "application/json")
+    auth = _as_it_is if _has_authorization(session, call.headers) else None
+    prepared = session.prepare_request(
+        requests.Request(call.method, url, headers=call.headers, params=_query(params), data=body, auth=auth)
+    )
+    _restore_path(prepared, url)
+    settings = session.merge_environment_settings(prepared.url, {}, call.stream, None, None)
+    return session.send(prepared, timeout=call.timeout, allow_redirects=False, **settings)
+
+
+def _query(params: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+    def plain(value: Any) -> Any:
+        return str(value).lower() if isinstance(value, bool) else value
+
+    return {name: plain(value) for name, value in (params or {}).items()}
+
+
+def _has_authorization(session: requests.Session, headers: Mapping[str, str]) -> bool:
+    return "Authorization" in headers or ("Authorization" in session.headers and session.auth is None)
+
+
+def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An ``auth`` that adds nothing: given none, requests would replace the header by an entry of ~/.netrc."""
+    return prepared
+
+
+def _restore_path(prepared: requests.PreparedRequest, url: str) -> None:
+    """Undo what requests does to an encoded dot: it would decode it, and the id ``..`` would climb up the path."""
+    path = urlsplit(url).path
+    if "%2E" in path and prepared.url is not None:
+        prepared.url = urlsplit(prepared.url)._replace(path=quote(path, safe=_PATH_CHARS)).geturl()
+
+
+def _redirect_target(answer: requests.Response, method: str, asked: str, url: str) -> Optional[str]:
+    """Where to go on, or None if the answer is no redirect; raises ResponseError if it must not be followed."""
+    location = answer.headers.get("location")
+    if answer.status_code not in (301, 302, 303, 307, 308) or not location:
+        return None
+    target = urljoin(url, location)
+    if _origin(target) != _origin(url):
+        raise _redirect_error(answer, asked, target, "which is another origin, and the key is not sent there")
+    if answer.status_code not in (307, 308) and method.upper() not in ("GET", "HEAD"):
+        raise _redirect_error(answer, asked, target, f"with a status that would turn {method} into GET")
+    return target
+
+
+def _redirect_error(answer: requests.Response, asked: str, target: str, why: str) -> ResponseError:
+    answer.close()
+    shown = urlsplit(target)._replace(query="", fragment="").geturl()
+    return ResponseError(
+        f"{asked} redirects to {shown}, {why}. Give the client the URL of the API itself.",
+        url=asked,
+        status=answer.status_code,
+        content_type=answer.headers.get("content-type", ""),
+    )
+
+
+def _origin(url: str) -> Tuple[str, Optional[str], Optional[int]]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,195 @@
+"""Runs over HTTP and server-sent events: the run-stream API as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import re
+from collections import deque
+from typing import Any, Deque, Dict, Mapping, Optional, Tuple, Union
+from urllib.parse import unquote
+
+from ..errors import ConnectionLost, LgsyncError, ResponseError
+from ..parts import StreamPart
+from ..paths import segment
+from ..rest import refuse_unless_ok
+from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
+from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
+from .http import ByteStream, HTTPTransport
+
+__all__ = ["SSESource", "SSETransport"]
+
+_CAPABILITIES = Capabilities(
+    stream_modes=frozenset(
+        ["values", "messages", "messages-tuple", "updates", "events", "tasks", "checkpoints", "debug", "custom"],
+    ),
+    default_modes=("messages-tuple", "updates"),
+)
+
+# As much of a refusal as is read, and of an answer that is no stream.
+_MAX_ERROR_BYTES = 1024 * 1024
+_SNIPPET_BYTES = 500
+
+_RUN_PATH = re.compile(r"(?:/threads/(?P<thread>[^/?]+))?/runs/(?P<run>[^/?]+)")
+
+
+class SSETransport(HTTPTransport):
+    """Streams runs with ``POST /threads/{id}/runs/stream`` (or ``/runs/stream``), and joins them with ``GET``.
+
+    ``max_event_bytes`` bounds the memory that one event may take.
+    """
+
+    name = "sse"
+
+    def __init__(self, config: TransportConfig, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+        super().__init__(config)
+        self.max_event_bytes = max_event_bytes
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
+        stream = self._join(start) if isinstance(start, RunJoin) else self._start(start)
+        source = SSESource(stream, self.max_event_bytes)
+        if isinstance(start, RunJoin):
+            source.thread_id, source.run_id, source.position = start.thread_id, start.run_id, start.position
+        else:
+            thread_id, source.run_id = _ids_of(stream.headers)
+            source.thread_id = thread_id or start.thread_id
+        return source
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return functools.partial(type(self), max_event_bytes=self.max_event_bytes), (self.config,)
+
+    def _start(self, start: RunStart) -> ByteStream:
+        thread = "" if start.thread_id is None else f"/threads/{segment(start.thread_id, 'thread_id')}"
+        return self._open(
+            "POST", f"{thread}/runs/stream", start, params=start.params, json=start.payload, headers=start.headers
+        )
+
+    def _join(self, join: RunJoin) -> ByteStream:
+        # Built from the ids: the Location that the server gives lacks the path prefix of the API.
+        path = f"/threads/{segment(join.thread_id, 'thread_id')}/runs/{segment(join.run_id, 'run_id')}/stream"
+        headers = dict(join.headers)
+        if join.position is not None:
+            headers = {name: value for name, value in headers.items() if name.lower() != "last-event-id"}
+            headers["Last-Event-ID"] = join.position
+        return self._open("GET", path, join, params={**_join_params(join), **join.params}, headers=headers)
+
+    def _open(self, method: str, path: str, start: Union[RunStart, RunJoin], **call: Any) -> ByteStream:
+        stream = self.open_stream(method, path, timeout=start.timeout, **call)
+        if 200 <= stream.status < 300 and _content_type(stream.headers).startswith("text/event-stream"):
+            return stream
+        raise _no_stream(stream, method)
+
+
+class SSESource(PartSource):
+    """The parts of one event stream. It cannot say how a run ended: a stream ends alike however its run did."""
+
+    def __init__(self, stream: ByteStream, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+        self.last_activity = stream.last_activity
+        self._stream = stream
+        self._framer = Framer(max_event_bytes)
+        self._ready: Deque[StreamPart] = deque()
+        self._closed = False
+
+    @property
+    def retry(self) -> Optional[int]:
+        """The reconnection time that the server asked for, in milliseconds."""
+        return self._framer.retry
+
+    def __next__(self) -> StreamPart:
+        while not self._closed:
+            if self._ready:
+                part = self._ready.popleft()
+                if part.id is not None:
+                    self.position = part.id
+                return part
+            self._read()
+        raise StopIteration
+
+    def close(self) -> None:
+        self._closed = True
+        self._stream.close()
+
+    def _read(self) -> None:
+        self._note_position()
+        try:
+            if self._framer.overflow:
+                raise self._too_large()
+            data = self._stream.read()
+            if not data:
+                self._end()
+        except LgsyncError:
+            self.close()
+            raise
+        self._ready.extend(self._framer.feed(data))
+        self.last_activity = self._stream.last_activity
+        self.heartbeats = self._framer.heartbeats
+
+    def _note_position(self) -> None:
+        """Once all parts are given, what came after the last of them counts too: a bare id, or one that clears it."""
+        if self._framer.last_id is not None:
+            self.position = self._framer.last_id or None
+
+    def _end(self) -> None:
+        closed_by_user = self._closed
+        self.close()
+        if self._framer.truncated and not closed_by_user:
+            raise ConnectionLost(
+                f"The stream of {self._stream.url} ended inside an event, which is dropped", url=self._stream.url
+            )
+
+    def _too_large(self) -> ResponseError:
+        limit = self._framer.max_event_bytes
+        return ResponseError(
+            f"{self._stream.url} sent an event of more than {limit} bytes; "
+            "build the transport with a larger max_event_bytes if that is meant to be",
+            url=self._stream.url,
+            status=self._stream.status,
+            content_type=_content_type(self._stream.headers),
+        )
+
+
+def _join_params(join: RunJoin) -> Dict[str, Any]:
+    params: Dict[str, Any] = {}
+    if join.modes:
+        params["stream_mode"] = join.modes[0] if len(join.modes) == 1 else json.dumps(list(join.modes))
+    # Left out when false: some servers read any text, "false" too, as true.
+    if join.stream_subgraphs:
+        params["stream_subgraphs"] = True
+    if join.cancel_on_disconnect:
+        params["cancel_on_disconnect"] = True
+    return params
+
+
+def _ids_of(headers: Mapping[str, str]) -> Tuple[Optional[str], Optional[str]]:
+    """The thread's and the run's id; every server sends Content-Location, the JavaScript one no Location."""
+    found = _RUN_PATH.search(headers.get("content-location") or headers.get("location") or "")
+    if found is None:
+        return None, None
+    thread = found["thread"]
+    return (unquote(thread) if thread else None), unquote(found["run"])
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").strip().lower()
+
+
+def _no_stream(stream: ByteStream, method: str) -> ResponseError:
+    """The error for an answer that is no event stream; raises APIStatusError itself if it is a refusal."""
+    if not 200 <= stream.status < 300:
+        refuse_unless_ok(Response(stream.status, stream.headers, stream.read_all(_MAX_ERROR_BYTES), stream.url), method)
+    with contextlib.closing(stream):
+        snippet = stream.read()[:_SNIPPET_BYTES].decode("utf-8", "replace")
+    content_type = stream.headers.get("content-type", "")
+    return ResponseError(
+        f"{method} {stream.url} answered {stream.status} with {content_type or 'a body of no type'}, where an event "
+        f"stream was due: {snippet!r}. Does the URL point at a LangGraph server, and does a proxy stand in between?",
+        url=stream.url,
+        status=stream.status,
+        content_type=content_type,
+        snippet=snippet,
+    )
