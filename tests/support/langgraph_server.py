@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
@@ -39,7 +40,7 @@ def graph_paths(*names: str) -> Dict[str, str]:
 def server_python() -> str:
     """An interpreter that has the LangGraph server; LookupError says what to do if there is none."""
     named = os.environ.get("LGSYNC_SERVER_PYTHON")
-    if named:
+    if named and shutil.which(named):
         return named
     in_tox = ROOT / ".tox" / "server" / "bin" / "python"
     if in_tox.exists():
