@@ -1,0 +1,392 @@
+"""The thread event protocol, translated into the vocabulary of a run's stream.
+
+Envelopes of ``/threads/{thread_id}/stream/events`` go in, :class:`~lgsync.parts.StreamPart` come out. No socket, no
+clock: what arrives is fed, what it means comes back.
+
+That protocol sends block events for what models stream, and nothing for any other message; a message's events name it
+only when it begins. So the ``values`` snapshots are compared with what was streamed: what is new there, or different,
+is sent as a whole message, as the run stream does when a node returns it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..parts import StreamPart
+from .attribution import Scope, block_of, index_of
+from .drafts import Draft
+from .slim import full, is_ai, messages_in, same, same_content
+
+__all__ = ["CHANNELS", "Translator", "root_event", "run_of"]
+
+Message = Dict[str, Any]
+Namespace = Tuple[str, ...]
+
+#: What the protocol calls the channel of a stream mode, for the modes that it may have.
+CHANNELS = {
+    "values": "values",
+    "updates": "updates",
+    "custom": "custom",
+    "tasks": "tasks",
+    "checkpoints": "checkpoints",
+}
+
+_ROLES = {None: "ai", "assistant": "ai", "user": "human"}
+
+
+def _params(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    params = envelope.get("params")
+    return params if isinstance(params, dict) else {}
+
+
+def _namespace(params: Mapping[str, Any]) -> Namespace:
+    namespace = params.get("namespace")
+    return tuple(str(segment) for segment in namespace) if isinstance(namespace, list) else ()
+
+
+def run_of(envelope: Mapping[str, Any]) -> Optional[str]:
+    """The run that the event names in its id: only those that the server itself makes up do."""
+    event_id = envelope.get("event_id")
+    if not isinstance(event_id, str) or not event_id.startswith("synth:"):
+        return None
+    return event_id.split(":", 2)[1] or None
+
+
+def root_event(envelope: Mapping[str, Any]) -> Optional[str]:
+    """``running``, ``completed``, ``failed`` or ``interrupted`` if the event tells that of the run as a whole."""
+    params = _params(envelope)
+    data = params.get("data")
+    if envelope.get("method") != "lifecycle" or _namespace(params) or not isinstance(data, dict):
+        return None
+    event = data.get("event")
+    return event if event in ("running", "completed", "failed", "interrupted") else None
+
+
+class _New(NamedTuple):
+    """A message that a snapshot shows and that was not said like this before."""
+
+    message: Message
+    draft: Optional[Draft]
+
+
+class Translator:
+    """Translates the events of one run, from its root ``running`` on.
+
+    ``modes`` are the stream modes asked for; parts of ``values`` and ``updates`` with ``__interrupt__`` come out
+    whatever they are. With ``stream_subgraphs`` the parts of subgraphs come out too, their names with ``|namespace``.
+
+    ``ended`` becomes ``"completed"``, ``"failed"`` or ``"interrupted"``, ``failure`` the text of what failed.
+    ``run_id`` may be set later than the rest. ``exact`` is False once an AI message came from a snapshot alone: those
+    never tell its usage.
+    """
+
+    def __init__(
+        self,
+        modes: Iterable[str],
+        *,
+        stream_subgraphs: bool = False,
+        thread_id: Optional[str] = None,
+        run_id: Optional[str] = None,
+    ) -> None:
+        self.exact = True
+        self.ended: Optional[str] = None
+        self.failure: Optional[str] = None
+        self._modes = frozenset(modes)
+        self._subgraphs = stream_subgraphs
+        self._thread_id = thread_id
+        self.run_id = run_id
+        self._snapshots: Any = None
+        self._announced: Dict[str, bool] = {}
+        self._scopes: Dict[Namespace, Scope] = {}
+        self._shown: Dict[str, Message] = {}
+        self._unseen: Dict[str, Message] = {}
+        self._interrupts: Dict[str, Tuple[Namespace, Message]] = {}
+        self._told_values: Optional[Mapping[str, Any]] = None
+        self._event_id: Optional[str] = None
+        self._count = 0
+
+    def feed(self, envelope: Mapping[str, Any]) -> List[StreamPart]:
+        """The parts that one event comes to, each with an id to go on from (see :meth:`numbered`)."""
+        params = _params(envelope)
+        event_id = envelope.get("event_id", envelope.get("seq"))
+        self._event_id, self._count = (None if event_id is None else str(event_id)), 0
+        return self.numbered(self._parts(envelope.get("method"), _namespace(params), params), last=True)
+
+    def finish(self, interrupts: Iterable[Mapping[str, Any]] = ()) -> List[StreamPart]:
+        """The run is over: what can still be said for certain, and those of its ``interrupts`` not shown yet."""
+        parts: List[StreamPart] = []
+        for interrupt in interrupts:
+            parts += self._interrupt((), interrupt.get("id"), interrupt.get("value"))
+        for namespace, scope in self._scopes.items():
+            payload = scope.leftover()
+            for draft in list(scope.held.values()) if payload and self._visible(namespace) else ():
+                scope.close(draft.id or "")
+                parts += (
+                    self._say(namespace, draft.settle({**payload.target, "id": draft.id}), draft) if payload else []
+                )
+        if self._interrupts and self._told_values is not None and "__interrupt__" not in self._told_values:
+            parts.append(self._values_part((), self._told_values))
+        return self.numbered(parts, last=False)
+
+    def numbered(self, parts: List[StreamPart], *, last: bool) -> List[StreamPart]:
+        """Give the parts of the event at hand their ids: the event's own to its last, ``event#n`` to those before."""
+        named = []
+        for part in parts:
+            part_id = None if self._event_id is None else f"{self._event_id}#{self._count}"
+            self._count += 1
+            named.append(part._replace(id=part_id))
+        if named and last:
+            named[-1] = named[-1]._replace(id=self._event_id)
+        return named
+
+    def _parts(self, method: Any, namespace: Namespace, params: Mapping[str, Any]) -> List[StreamPart]:
+        data = params.get("data")
+        node = params.get("node") if isinstance(params.get("node"), str) else None
+        if method == "messages" and isinstance(data, dict):
+            return self._block_event(namespace, data, node)
+        if method == "values":
+            return self._values(namespace, data)
+        if method in ("input.requested", "input") and isinstance(data, dict):
+            return self._interrupt(namespace, data.get("interrupt_id"), data.get("payload"))
+        if method == "lifecycle" and isinstance(data, dict):
+            return self._lifecycle(data) if not namespace else []
+        if method in self._modes and isinstance(method, str) and self._visible(namespace):
+            return [StreamPart(_named(method, namespace), _plain(method, data, node))]
+        return []
+
+    def _visible(self, namespace: Namespace) -> bool:
+        return self._subgraphs or not namespace
+
+    def _scope(self, namespace: Namespace) -> Scope:
+        return self._scopes.setdefault(namespace, Scope())
+
+    # ------------------------------------------------------------------ lifecycle and interrupts
+
+    def _lifecycle(self, data: Mapping[str, Any]) -> List[StreamPart]:
+        event = data.get("event")
+        if event == "running":
+            return [StreamPart("metadata", {"run_id": self.run_id, "attempt": 1})]
+        if event in ("completed", "failed", "interrupted"):
+            self.ended = str(event)
+            error = data.get("error")
+            self.failure = None if error is None else str(error)
+        return []
+
+    def _interrupt(self, namespace: Namespace, interrupt_id: Any, value: Any) -> List[StreamPart]:
+        if not isinstance(interrupt_id, str) or interrupt_id in self._interrupts:
+            return []
+        entry = {"value": value, "id": interrupt_id}
+        self._interrupts[interrupt_id] = (namespace, entry)
+        places = [namespace, ()] if namespace and self._subgraphs else [()]
+        return [StreamPart(_named("updates", place), {"__interrupt__": [entry]}) for place in places]
+
+    # ------------------------------------------------------------------ snapshots of the state
+
+    def _values(self, namespace: Namespace, data: Any) -> List[StreamPart]:
+        if not self._visible(namespace):
+            return []
+        scope = self._scope(namespace)
+        # The first snapshot of a graph is its input, unless messages were seen before it.
+        seed = not scope.seen_values and not scope.seen_messages
+        scope.seen_values = True
+        latest = {message["id"]: message for message in messages_in(data) if isinstance(message.get("id"), str)}
+        parts = self._seed(namespace, latest) if seed else self._news(namespace, scope, latest)
+        scope.latest = latest
+        if not self._interrupts:
+            # A snapshot that comes with an interrupt is taken in the middle of a step; any other ends one.
+            for _, other in self._below(namespace):
+                other.retire(latest)
+        return [*parts, self._values_part(namespace, data)]
+
+    def _values_part(self, namespace: Namespace, data: Any) -> StreamPart:
+        entries = [entry for place, entry in self._interrupts.values() if place[: len(namespace)] == namespace]
+        if entries and isinstance(data, dict):
+            data = {**data, "__interrupt__": entries}
+        if not namespace and isinstance(data, dict):
+            self._told_values = data
+        return StreamPart(_named("values", namespace), data)
+
+    def _seed(self, namespace: Namespace, latest: Mapping[str, Message]) -> List[StreamPart]:
+        if not namespace:
+            self._shown.update({key: message for key, message in latest.items() if key not in self._shown})
+        return []
+
+    def _news(self, namespace: Namespace, scope: Scope, latest: Mapping[str, Message]) -> List[StreamPart]:
+        found = []
+        for message_id, message in latest.items():
+            draft = self._draft(namespace, message_id)
+            shown = self._shown.get(message_id)
+            before = scope.latest.get(message_id, shown)
+            if draft is not None or not ((before and same(before, message)) or (shown and same(shown, message))):
+                found.append(_New(message, draft))
+        parts: List[StreamPart] = []
+        for new in found:
+            parts += self._complete(namespace, new, found)
+        return parts
+
+    def _draft(self, namespace: Namespace, message_id: str) -> Optional[Draft]:
+        """The message of that id that is still open at or below the namespace."""
+        drafts = (scope.known(message_id) for _, scope in self._below(namespace))
+        return next((draft for draft in drafts if draft is not None), None)
+
+    def _below(self, namespace: Namespace) -> List[Tuple[Namespace, Scope]]:
+        return [(place, scope) for place, scope in self._scopes.items() if place[: len(namespace)] == namespace]
+
+    def _complete(self, namespace: Namespace, new: _New, found: List[_New]) -> List[StreamPart]:
+        message = self._restored(namespace, new.message, found)
+        self._shown[new.message["id"]] = message
+        seen = False
+        for place, scope in self._below(namespace):
+            seen = seen or (scope.known(new.message["id"]) is not None and self._visible(place))
+            scope.close(new.message["id"])
+        settled = new.draft.settle(message) if new.draft is not None and seen else [message]
+        return self._say(namespace, settled, new.draft)
+
+    def _restored(self, namespace: Namespace, slim: Message, found: List[_New]) -> Message:
+        """The whole message, with what the stream said of it and the snapshot leaves out, where that is certain."""
+        unseen = self._unseen.get(slim["id"])
+        if unseen and same(unseen, slim):
+            return unseen
+        message = full(slim)
+        if not is_ai(slim):
+            return message
+        # A message that a node rewrote may have lost its usage too, or not.
+        payload = None if slim["id"] in self._shown else self._payload(namespace, slim, found)
+        if payload is None:
+            self.exact = False
+            return message
+        return {**message, **payload}
+
+    def _payload(self, namespace: Namespace, slim: Message, found: List[_New]) -> Optional[Message]:
+        """Usage and extras from the nameless payloads that say the same, if they agree and are enough for all."""
+        matches = [
+            (scope, payload)
+            for _, scope in self._below(namespace)
+            for payload in scope.matching(lambda target: same_content(target, slim))
+        ]
+        twins = [new for new in found if new.message["id"] not in self._shown and same_content(new.message, slim)]
+        keys = ("usage_metadata", "additional_kwargs")
+        said = [{key: payload.target.get(key) for key in keys} for _, payload in matches]
+        if not said or len(twins) > len(matches) or any(each != said[0] for each in said):
+            for scope, _ in matches:
+                scope.certain = False
+            return None
+        scope, payload = matches[0]
+        scope.payloads.remove(payload)
+        return said[0]
+
+    # ------------------------------------------------------------------ messages as they are streamed
+
+    def _block_event(self, namespace: Namespace, data: Mapping[str, Any], node: Optional[str]) -> List[StreamPart]:
+        scope = self._scope(namespace)
+        scope.seen_messages = True
+        kind = data.get("event")
+        if kind == "message-start":
+            self._start(scope, data, node)
+            return []
+        draft = scope.owner(data, node) or self._late_start(scope, data, node)
+        if draft is None:
+            scope.hold(data)
+            return []
+        said = _fed(draft, data)
+        if kind in ("message-finish", "error"):
+            scope.close(draft.id or "")
+        if kind == "message-finish" and draft.target is not None and draft.id:
+            (self._shown if self._visible(namespace) else self._unseen)[draft.id] = draft.target
+        return self._say(namespace, said, draft)
+
+    def _start(self, scope: Scope, data: Mapping[str, Any], node: Optional[str]) -> None:
+        message_id, role, call_id = data.get("id"), data.get("role"), data.get("tool_call_id")
+        metadata, run_id = data.get("metadata"), data.get("run_id")
+        draft = Draft(
+            message_id if isinstance(message_id, str) else None,
+            role=_ROLES.get(role, str(role)) if isinstance(role, str) or role is None else "ai",
+            metadata=metadata if isinstance(metadata, dict) else None,
+            run_id=run_id if isinstance(run_id, str) else None,
+            node=node,
+            tool_call_id=call_id if isinstance(call_id, str) else None,
+        )
+        scope.start(draft)
+
+    def _late_start(self, scope: Scope, data: Mapping[str, Any], node: Optional[str]) -> Optional[Draft]:
+        """A message whose start was missed, if its events name it all the same."""
+        message_id = data.get("message_id") or data.get("id")
+        if not isinstance(message_id, str) or scope.known(message_id) or message_id in self._shown:
+            return None
+        self._start(scope, {**data, "id": message_id}, node)
+        return scope.known(message_id)
+
+    def _say(self, namespace: Namespace, messages: List[Message], draft: Optional[Draft]) -> List[StreamPart]:
+        # The mirror of a tool's result has an id of its own; the state has the real message.
+        mirror = draft is not None and draft.role == "tool" and str(draft.id).startswith("tool-")
+        if mirror or not self._visible(namespace):
+            return []
+        parts = []
+        for message in messages:
+            metadata = self._metadata(namespace, draft.node if draft else None)
+            if "messages-tuple" in self._modes:
+                parts.append(StreamPart(_named("messages", namespace), [message, metadata]))
+            elif "messages" in self._modes:
+                parts += self._snapshot(namespace, message, metadata)
+        return parts
+
+    def _metadata(self, namespace: Namespace, node: Optional[str]) -> Message:
+        metadata: Message = {"run_id": self.run_id, "thread_id": self._thread_id}
+        if node is not None:
+            metadata["langgraph_node"] = node
+        if namespace:
+            # The last segment stands for the task, which the protocol does not tell.
+            metadata["langgraph_checkpoint_ns"] = "|".join((*namespace, node or ""))
+        return metadata
+
+    def _snapshot(self, namespace: Namespace, message: Message, metadata: Message) -> List[StreamPart]:
+        """What ``stream_mode="messages"`` sends: who it is, once, then all of it so far."""
+        if self._snapshots is None:
+            from ..accumulate import MessageAccumulator
+
+            self._snapshots = MessageAccumulator()
+        parts = []
+        message_id = str(message.get("id"))
+        if message_id not in self._announced:
+            self._announced[message_id] = True
+            parts.append(StreamPart("messages/metadata", {message_id: {"metadata": metadata}}))
+        grown = self._snapshots.feed(StreamPart(_named("messages", namespace), [message, metadata]))
+        if not str(message.get("type")).endswith("Chunk"):
+            return [*parts, StreamPart("messages/complete", [message])]
+        return [*parts, *(StreamPart("messages/partial", [snapshot.to_dict()]) for snapshot in grown[-1:])]
+
+
+def _fed(draft: Draft, data: Mapping[str, Any]) -> List[Message]:
+    kind = data.get("event")
+    if kind == "content-block-start":
+        return draft.begin_block(index_of(data), block_of(data))
+    if kind == "content-block-delta":
+        return draft.delta(index_of(data), _delta(data))
+    if kind == "content-block-finish":
+        return draft.end_block(index_of(data), block_of(data))
+    return draft.finish(data) if kind == "message-finish" else []
+
+
+def _delta(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The delta, or the fragment of a block that servers sent before there were deltas."""
+    for key in ("delta", "content_block", "content"):
+        if isinstance(data.get(key), dict):
+            found: Mapping[str, Any] = data[key]
+            return found
+    text = data.get("content")
+    return {"type": "text", "text": text} if isinstance(text, str) else {}
+
+
+def _named(kind: str, namespace: Namespace) -> str:
+    return "|".join((kind, *namespace))
+
+
+def _plain(method: str, data: Any, node: Optional[str]) -> Any:
+    """The data as a run's stream has it: updates by node, custom values without their envelope."""
+    if method == "updates" and isinstance(data, dict):
+        if set(data) <= {"node", "values"} and "values" in data:
+            return {str(data.get("node", node)): data["values"]}
+        return data if node is None else {node: data}
+    if method == "custom" and isinstance(data, dict) and set(data) in ({"payload"}, {"name", "payload"}):
+        return data["payload"]
+    return data
