@@ -102,7 +102,7 @@ class DevServer:
         self._folder: Optional[Path] = None
         self._last_log = ""
         self._owner = os.getpid()
-        self.port = _free_port() if port is None else port
+        self.port: int = _free_port() if port is None else port
 
     @property
     def url(self) -> str:
