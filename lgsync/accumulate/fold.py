@@ -1,0 +1,323 @@
+"""One streamed message, folded from its chunks as langchain-core folds them (``add_ai_message_chunks``), linearly.
+
+``Fold`` takes the chunks of one id, one by one, and can tell what the message was after any number of them. Nothing
+is copied when a chunk arrives; nothing that was told before changes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .blocks import message_type
+from .content import Content, Said
+from .delta import Delta
+from .history import Cell, Series, Table
+from .merge import Journal, add_usage, merge_element, merge_into, target_of
+from .partial_json import PartialJSON, repaired
+
+__all__ = ["Calls", "Fold", "is_chunk", "is_empty"]
+
+#: The calls whose arguments can be read, and those whose arguments cannot.
+Calls = Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]
+
+_CALL_KEYS = ("name", "args", "id", "index")
+_FIELDS = ("name", "tool_call_id", "role", "status", "artifact")
+
+
+def is_chunk(message: Mapping[str, Any]) -> bool:
+    """Whether this is a piece of a message. JavaScript servers name pieces as whole ones, but send call chunks."""
+    kind = message.get("type")
+    return (isinstance(kind, str) and kind.endswith("Chunk")) or "tool_call_chunks" in message
+
+
+def is_empty(message: Mapping[str, Any]) -> bool:
+    """Whether a message says nothing: such a one never opens a message."""
+    return not (
+        message.get("content")
+        or message.get("tool_call_chunks")
+        or message.get("tool_calls")
+        or message.get("invalid_tool_calls")
+        or message.get("usage_metadata")
+        or message.get("response_metadata")
+        or message.get("additional_kwargs")
+    )
+
+
+class Fold:
+    """The chunks of one message so far. ``version`` counts them; every reader is told the version to read at."""
+
+    __slots__ = ("_calls", "_content", "_fields", "_journal", "_kwargs", "_metadata", "_readers", "_usage", "last")
+
+    def __init__(self) -> None:
+        self._journal = Journal()
+        self._content: Optional[Content] = None
+        self._kwargs = Table(0, {})
+        self._metadata = Table(0, {})
+        self._calls = Series(0)
+        self._usage = Cell(0, None)
+        self._fields = Table(0, {})
+        self._readers: Dict[int, _ArgsReader] = {}
+        #: Whether the chunk came that says it is the last.
+        self.last = False
+
+    @property
+    def version(self) -> int:
+        return self._journal.version
+
+    @property
+    def conflicts(self) -> List[str]:
+        """What did not fit together so far; it only grows."""
+        return self._journal.conflicts
+
+    def add(self, chunk: Mapping[str, Any]) -> Tuple[Delta, bool]:
+        """Fold one more chunk in; gives what it added, and whether it changed anything at all."""
+        journal = self._journal
+        journal.version += 1
+        journal.changed = False
+        said = Said()
+        self._add_content(chunk.get("content"), said)
+        if chunk.get("additional_kwargs"):
+            self._add_kwargs(chunk["additional_kwargs"], said)
+        if chunk.get("response_metadata"):
+            self._merge(self._metadata, chunk["response_metadata"], "response_metadata")
+        if chunk.get("tool_call_chunks"):
+            self._add_calls(chunk["tool_call_chunks"], said)
+        elif chunk.get("tool_calls") or chunk.get("invalid_tool_calls"):
+            self._add_calls(_calls_as_chunks(chunk), said)
+        if chunk.get("usage_metadata") is not None:
+            self._add_usage(chunk["usage_metadata"])
+        self._add_fields(chunk)
+        if self.last or chunk.get("chunk_position") == "last":
+            self.last = True
+            self._finish_blocks()
+        return said.delta(), journal.changed
+
+    def _add_content(self, content: Any, said: Said) -> None:
+        if self._content is None:
+            self._content = Content(content, self._journal, said)
+        else:
+            self._content.add(content, self._journal, said)
+        # reasoning_content is read after the blocks: what these add then is no longer at the end.
+        if said.reasoned and self._kwargs.length("reasoning_content"):
+            said.say("reasoning", "", at_end=False)
+
+    def _add_kwargs(self, kwargs: Any, said: Said) -> None:
+        before = self._kwargs.length("reasoning_content")
+        self._merge(self._kwargs, kwargs, "additional_kwargs")
+        if self._kwargs.length("reasoning_content") > before:
+            said.say("reasoning", kwargs["reasoning_content"])
+
+    def _merge(self, table: Table, values: Any, name: str) -> None:
+        if isinstance(values, dict):
+            merge_into(table, values, self._journal, name)
+        else:
+            self._journal.conflict(name, {}, values)
+
+    def _add_usage(self, usage: Any) -> None:
+        if not isinstance(usage, dict):
+            self._journal.conflict("usage_metadata", {}, usage)
+            return
+        before = self._usage.value
+        after = add_usage(before, usage, self._journal)
+        if after != before:
+            self._usage.put(self.version, after)
+            self._journal.changed = True
+
+    def _add_calls(self, chunks: Any, said: Said) -> None:
+        if not isinstance(chunks, list):
+            self._journal.conflict("tool_call_chunks", [], chunks)
+            return
+        # langchain-core takes the first chunk as it is, without merging its calls among themselves.
+        alone = self.version == 1
+        for chunk in chunks:
+            if isinstance(chunk, dict):
+                self._add_call(chunk, None if alone else target_of(self._calls, chunk), said)
+            else:
+                self._journal.conflict("tool_call_chunks", {}, chunk)
+
+    def _add_call(self, chunk: Mapping[str, Any], place: Optional[int], said: Said) -> None:
+        before = 0
+        if place is None:
+            place = self._calls.append(self.version, {key: chunk.get(key) for key in _CALL_KEYS})
+            self._journal.changed = True
+        else:
+            before = self._calls[place].node().length("args")
+            merge_element(self._calls, place, chunk, self._journal, f"tool_call_chunks[{place}]")
+        call = self._calls[place].node()
+        if call.length("args") > before:
+            key = _call_key(call, place)
+            said.args[key] = said.args.get(key, "") + chunk["args"]
+
+    def _add_fields(self, chunk: Mapping[str, Any]) -> None:
+        if self.version == 1:
+            self._fields.add(1, "type", message_type(chunk))
+        for key in _FIELDS:
+            value = chunk.get(key)
+            if value is None:
+                continue
+            cell = self._fields.cell(key)
+            if cell is None or (key == "artifact" and isinstance(value, (str, dict, list))):
+                self._merge(self._fields, {key: value}, "message")
+            elif key == "status" and value == "error" and self._fields.now(key) != "error":
+                cell.put(self.version, value)
+                self._journal.changed = True
+            elif key in ("tool_call_id", "artifact") and self._fields.now(key) != value:
+                self._journal.conflict(f"message.{key}", cell.value, value)
+
+    def _finish_blocks(self) -> None:
+        """At the end of standard content, the blocks of calls say what the calls are."""
+        series = self._content.series if self._content else None
+        if series is None or self._metadata.now("output_version") != "v1":
+            return
+        by_id = {call["id"]: call for call in self.calls(self.version, True)[0]}
+        for place in range(len(series)):
+            block = series[place].node()
+            if not isinstance(block, Table):
+                continue
+            kind, id_ = block.now("type"), block.now("id")
+            if kind == "tool_call_chunk" and isinstance(id_, str) and id_ in by_id:
+                call = by_id[id_]
+                finished = {"type": "tool_call", "name": call["name"], "args": call["args"], "id": id_}
+                if block.cell("extras") is not None:
+                    finished["extras"] = block.get("extras", self.version)
+                self._replace(series[place], finished)
+            elif kind in ("server_tool_call", "server_tool_call_chunk"):
+                self._finish_server_call(block)
+        series.reindex()
+
+    def _finish_server_call(self, block: Table) -> None:
+        args = block.now("args") or "{}"
+        try:
+            parsed = json.loads(args) if isinstance(args, str) else None
+        except (ValueError, RecursionError):
+            return
+        if isinstance(parsed, dict):
+            for key, value in (("type", "server_tool_call"), ("args", parsed)):
+                cell = block.cell(key)
+                if cell is None:
+                    block.add(self.version, key, value)
+                else:
+                    self._replace(cell, value)
+
+    def _replace(self, cell: Cell, value: Any) -> None:
+        cell.put(self.version, value)
+        self._journal.changed = True
+
+    def text(self, version: int) -> str:
+        return self._content.words("text", version) if self._content else ""
+
+    def reasoning(self, version: int) -> str:
+        inside = self._content.words("reasoning", version) if self._content else ""
+        outside = self._kwargs.get("reasoning_content", version)
+        return inside + outside if isinstance(outside, str) else inside
+
+    def calls(self, version: int, final: bool) -> Calls:
+        """The tool calls; ``final`` reads their arguments as they end, else as they grow. Not to be changed."""
+        valid: List[Dict[str, Any]] = []
+        invalid: List[Dict[str, Any]] = []
+        for place, cell in enumerate(self._calls.cells(version)):
+            call = cell.at(version)
+            args = self._args(place, call["args"], final)
+            if isinstance(args, dict):
+                valid.append({"name": call["name"] or "", "args": args, "id": call["id"], "type": "tool_call"})
+            else:
+                broken = {"name": call["name"], "args": call["args"], "id": call["id"], "error": None}
+                invalid.append({**broken, "type": "invalid_tool_call"})
+        return valid, invalid
+
+    def _args(self, place: int, raw: Any, final: bool) -> Any:
+        if not raw:
+            return {}
+        if not isinstance(raw, str):
+            return raw
+        reader = self._readers.get(place)
+        if reader is None or reader.length > len(raw):
+            reader = _ArgsReader()
+        if reader.length >= (self._readers[place].length if place in self._readers else 0):
+            self._readers[place] = reader
+        return reader.read(raw, final)
+
+    def value(self, key: str, version: int, final: bool) -> Any:
+        """One of the message's fields, under the name it has on the wire."""
+        if key == "content":
+            return self._content.at(version) if self._content else ""
+        if key == "additional_kwargs":
+            return self._kwargs.at(version)
+        if key == "response_metadata":
+            return self._metadata.at(version)
+        if key == "usage_metadata":
+            return self._usage.at(version)
+        if key in ("tool_calls", "invalid_tool_calls"):
+            return self.calls(version, final)[key == "invalid_tool_calls"]
+        return self._fields.get(key, version)
+
+    def to_dict(self, version: int, final: bool) -> Dict[str, Any]:
+        """The message as the server writes it into the state; its id is not known here."""
+        keys = ["content", "additional_kwargs", "response_metadata", "type", "name", "id"]
+        kind = self._fields.get("type", version)
+        if kind == "ai":
+            keys += ["tool_calls", "invalid_tool_calls", "usage_metadata"]
+        elif kind == "tool":
+            keys += ["tool_call_id", "artifact", "status"]
+        elif kind == "chat":
+            keys.append("role")
+        message = {key: self.value(key, version, final) for key in keys}
+        if kind == "tool":
+            message["status"] = message["status"] or "success"
+        return message
+
+    def as_chunk(self) -> Dict[str, Any]:
+        """All of it as one chunk, to be folded into another message."""
+        chunk = self.to_dict(self.version, True)
+        chunk["tool_call_chunks"] = self._calls.at(self.version)
+        return chunk
+
+
+class _ArgsReader:
+    """Reads the arguments of one call while they grow; what was read once is kept as long as nothing is new."""
+
+    __slots__ = ("_final", "_json", "_value", "length")
+
+    def __init__(self) -> None:
+        self._json = PartialJSON()
+        self.length = 0
+        self._final = False
+        self._value: Any = None
+
+    def read(self, raw: str, final: bool) -> Any:
+        if len(raw) != self.length or final != self._final:
+            self.length = len(raw)
+            self._final = final
+            try:
+                self._value = _whole_json(raw) if final else self._json.read(raw)
+            except (ValueError, RecursionError):
+                self._value = None
+        return self._value
+
+
+def _whole_json(raw: str) -> Any:
+    try:
+        return json.loads(raw, strict=False)
+    except json.JSONDecodeError:
+        return repaired(raw)
+
+
+def _call_key(call: Table, place: int) -> str:
+    id_, index = call.now("id"), call.now("index")
+    if isinstance(id_, str) and id_:
+        return id_
+    return str(place if index is None else index)
+
+
+def _calls_as_chunks(message: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Calls that came whole inside a chunk, as the pieces langchain-core makes of them."""
+    chunks = []
+    for key in ("tool_calls", "invalid_tool_calls"):
+        calls = message.get(key)
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                args = call.get("args")
+                text = args if key == "invalid_tool_calls" else json.dumps(args)
+                chunks.append({"name": call.get("name"), "args": text, "id": call.get("id"), "index": None})
+    return chunks

@@ -1,0 +1,135 @@
+"""What the accumulator knows of one message id, over all its changes."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
+
+from .delta import EMPTY, Delta
+from .fold import Fold
+from .message import Head, Message
+from .whole import Whole
+
+__all__ = ["Track", "head_of", "usable_id"]
+
+#: Ids that langchain-core gives. A call that has such an id gets its last chunk under that same id.
+_RUN_ID_PREFIX = "lc_run-"
+
+
+class Track:
+    """One message: its state now, and the last change that was told of it.
+
+    ``status`` is None as long as nothing was told: the id is known from the thread's history, or only by empty chunks.
+    """
+
+    __slots__ = ("head", "latest", "marks_end", "revision", "stale", "state", "status")
+
+    def __init__(self, head: Head, state: Union[Fold, Whole]) -> None:
+        self.head = head
+        self.state = state
+        self.status: Optional[str] = None
+        self.revision = 0
+        self.latest: Optional[Message] = None
+        #: Whether the server marks the last chunk, so that its absence means something.
+        self.marks_end = False
+        #: Whether what was streamed belongs to an attempt that was given up.
+        self.stale = False
+
+    @property
+    def in_history(self) -> bool:
+        """Whether it is known from the state alone and was never told."""
+        return self.status is None and isinstance(self.state, Whole)
+
+    def tell(self, status: str, source: str, delta: Delta = EMPTY) -> Message:
+        """The next change of this message."""
+        self.status = status
+        self.revision += 1
+        self.latest = Message(
+            self.head,
+            self.state,
+            status=status,
+            source=source,
+            delta=delta,
+            revision=self.revision,
+            conflicts=tuple(self.state.conflicts),
+        )
+        return self.latest
+
+    def snapshot(self) -> Message:
+        """The last change, or the message as history has it."""
+        if self.latest is None:
+            self.latest = Message(self.head, self.state)
+        return self.latest
+
+    def rename(self, id_: str) -> None:
+        """The state has given an id to a message that had none; what was told stays told."""
+        self.head = self.head._replace(id=id_)
+        if self.latest is not None:
+            told = self.latest
+            self.latest = Message(self.head, self.state, status=told.status, source=told.source, revision=told.revision)
+
+    def words(self) -> Tuple[str, str]:
+        """The text and the reasoning that a reader of the changes has seen so far."""
+        if self.status is None:
+            return "", ""
+        return self.state.text(self.state.version), self.state.reasoning(self.state.version)
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {**self.state.to_dict(self.state.version, True), "id": self.head.id}
+
+    def overlay(self, message: Mapping[str, Any]) -> None:
+        """Take over what a snapshot says; what it leaves out stays."""
+        if isinstance(self.state, Fold):
+            self.state = Whole(self.as_dict())
+        self.state = self.state.overlaid(message)
+
+    def growing(self) -> Fold:
+        """The state as something that chunks can be added to."""
+        if isinstance(self.state, Fold):
+            return self.state
+        fold = Fold()
+        fold.add(self.state.as_chunk())
+        self.state = fold
+        return fold
+
+    def looks_finished(self) -> bool:
+        """Whether the provider said that it stopped."""
+        metadata = self.state.value("response_metadata", self.state.version, False)
+        return bool(metadata.get("finish_reason") or metadata.get("stop_reason"))
+
+    def has_own_end(self) -> bool:
+        """Whether its last chunk comes under its own id, not under one that langchain-core makes up."""
+        return bool(self.head.id) and str(self.head.id).startswith(_RUN_ID_PREFIX)
+
+    def was_cut(self) -> bool:
+        """Whether it must have ended if it ended well, and did not."""
+        return self.marks_end and self.has_own_end() and not self.state.last and not self.looks_finished()
+
+
+def usable_id(message: Mapping[str, Any]) -> Optional[str]:
+    """The id of a message; None if it has none worth the name."""
+    id_ = message.get("id")
+    return id_ if isinstance(id_, str) and id_ else None
+
+
+def head_of(id_: Optional[str], suffix: Tuple[str, ...], metadata: Any) -> Head:
+    """What an event says around a message: the namespace from the event's name, else from its metadata."""
+    about = metadata if isinstance(metadata, dict) else {}
+    task = about.get("langgraph_checkpoint_ns") or about.get("checkpoint_ns")
+    node = about.get("langgraph_node")
+    node = node if isinstance(node, str) else None
+    path = task.split("|") if isinstance(task, str) else []
+    namespace = suffix or tuple(path[: -_own_segments(about.get("langgraph_path"))])
+    known = task if isinstance(task, str) else (namespace, node)
+    return Head(id_, namespace, node, {**about}, known)
+
+
+def _own_segments(path: Any) -> int:
+    """How many segments at the end of a checkpoint namespace are the task's own.
+
+    A call of a ``@task`` runs in its caller's graph, but nests its segment under the caller's.
+    """
+    count = 1
+    while isinstance(path, list) and len(path) == 4 and path[0] == "__pregel_push" and path[3] is True:
+        count += 1
+        path = path[1]
+    return count
