@@ -44,10 +44,11 @@ def translated(url: str, timeout: Optional[Timeout] = None, *, reading: bool = F
         yield
     except LgsyncError:
         raise
-    except requests_errors.InvalidHeader:
-        # Its text shows the header's value, which may be a key.
+    except (requests_errors.InvalidHeader, UnicodeEncodeError):
+        # These hold the header's value, which may be a key.
         raise ConfigurationError(
-            f"No request can be made to {url}: a header holds a line break, begins with a blank, or is no text"
+            f"No request can be made to {url}: a header is no text, begins with a blank, or holds a line break or "
+            "characters outside Latin-1"
         ) from None
     except _FOREIGN as exc:
         raise (_while_reading(url, exc) if reading else _while_asking(url, timeout, exc)) from exc

@@ -65,8 +65,11 @@ class HTTPTransport(Transport):
         timeout: Optional[Timeout] = None,
     ) -> Response:
         fields = self._headers({"Accept": "application/json"}, headers)
-        answer = self._send(_Call(method, path, params, json, fields, timeout or self.config.timeout, stream=False))
-        return Response(answer.status_code, answer.headers, answer.content or b"", self.url_of(path))
+        call = _Call(method, path, params, json, fields, timeout or self.config.timeout)
+        url = self.url_of(path)
+        with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
+            body = answer.content or b""
+        return Response(answer.status_code, answer.headers, body, url)
 
     def open_stream(
         self,
@@ -85,7 +88,7 @@ class HTTPTransport(Transport):
         fields = self._headers({}, headers)
         fields.update(_STREAM_HEADERS)
         process = self._process()
-        answer = self._send(_Call(method, path, params, json, fields, timeout or self.config.timeout, stream=True))
+        answer = self._send(_Call(method, path, params, json, fields, timeout or self.config.timeout))
         stream = ByteStream(answer, self.url_of(path))
         process.keep(stream)
         if self._closed:
@@ -136,6 +139,7 @@ class HTTPTransport(Transport):
         return merged
 
     def _send(self, call: _Call) -> requests.Response:
+        """The answer, its body not read yet, after redirects that may be followed."""
         session = self._process().session
         url = asked = self.url_of(call.path)
         hops = 0
@@ -159,7 +163,6 @@ class _Call(NamedTuple):
     json: Any
     headers: CaseInsensitiveDict[str]
     timeout: Timeout
-    stream: bool
 
 
 class _Process:
@@ -261,10 +264,21 @@ class ByteStream:
         self._answer.close()
 
 
+class _Adapter(HTTPAdapter):
+    def close(self) -> None:
+        """Close every idle connection now; left to itself, urllib3 waits until no answer of a pool is referred to."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 (this container cannot be iterated)
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
+
 def _new_session() -> requests.Session:
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0))
+        session.mount(scheme, _Adapter(pool_maxsize=_POOL_SIZE, max_retries=0))
     return session
 
 
@@ -295,7 +309,7 @@ def _send_once(
         requests.Request(call.method, url, headers=call.headers, params=_query(params), data=body, auth=auth)
     )
     _restore_path(prepared, url)
-    settings = session.merge_environment_settings(prepared.url, {}, call.stream, None, None)
+    settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
     return session.send(prepared, timeout=call.timeout, allow_redirects=False, **settings)
 
 
@@ -327,8 +341,12 @@ def _redirect_target(answer: requests.Response, method: str, asked: str, url: st
     location = answer.headers.get("location")
     if answer.status_code not in (301, 302, 303, 307, 308) or not location:
         return None
-    target = urljoin(url, location)
-    if _origin(target) != _origin(url):
+    try:
+        target = urljoin(url, location)
+        same_origin = _origin(target) == _origin(url)
+    except ValueError as exc:
+        raise _redirect_error(answer, asked, location, f"which is no URL ({exc})") from exc
+    if not same_origin:
         raise _redirect_error(answer, asked, target, "which is another origin, and the key is not sent there")
     if answer.status_code not in (307, 308) and method.upper() not in ("GET", "HEAD"):
         raise _redirect_error(answer, asked, target, f"with a status that would turn {method} into GET")
@@ -337,7 +355,7 @@ def _redirect_target(answer: requests.Response, method: str, asked: str, url: st
 
 def _redirect_error(answer: requests.Response, asked: str, target: str, why: str) -> ResponseError:
     answer.close()
-    shown = urlsplit(target)._replace(query="", fragment="").geturl()
+    shown = target.partition("?")[0]
     return ResponseError(
         f"{asked} redirects to {shown}, {why}. Give the client the URL of the API itself.",
         url=asked,

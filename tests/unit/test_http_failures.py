@@ -1,0 +1,250 @@
+"""Every way in which a call can fail on the wire becomes one clear error."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import socket
+import traceback
+from typing import Any, ContextManager, Dict, Optional, Type
+
+import pytest
+import requests
+import responses
+from lgsync.transports.sse import SSETransport
+from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
+
+from lgsync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, ConnectionTimeout, LgsyncError
+from lgsync.transport import Timeout, TransportConfig
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def transport_to(
+    url: str, headers: Optional[Dict[str, str]] = None, read_timeout: float = PATIENCE
+) -> ContextManager[SSETransport]:
+    return contextlib.closing(SSETransport(TransportConfig(url, headers or {}, Timeout(5, read_timeout))))
+
+
+def failure_of(url: str, kind: Type[LgsyncError], **options: Any) -> LgsyncError:
+    """The error of a call to ``url``; it must be of exactly this kind and name the URL, but not the query."""
+    with transport_to(url, **options) as transport, pytest.raises(LgsyncError) as caught:
+        transport.request("POST", "/threads", params={"token": "in-the-query"}, json={})
+    assert type(caught.value) is kind, caught.value
+    assert url + "/threads" in str(caught.value)
+    assert "in-the-query" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+    return caught.value
+
+
+# No connection
+
+
+def test_a_refused_port_asks_whether_the_server_runs() -> None:
+    error = failure_of(f"http://127.0.0.1:{refused_port()}", ConnectionFailed)
+    assert "connection refused. Is the server running, and at this port? `langgraph dev` listens on 2024" in str(error)
+
+
+def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*args: Any, **options: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert "no host named 'nowhere.test' is known" in str(failure_of("http://nowhere.test", ConnectionFailed))
+
+
+def test_a_host_that_does_not_answer_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*args: Any, **options: Any) -> Any:
+        raise socket.timeout("timed out")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", silent)
+    assert "no answer within 5 s" in str(failure_of("http://127.0.0.1:9", ConnectionFailed))
+
+
+def test_a_network_that_is_not_there_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*args: Any, **options: Any) -> Any:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", unreachable)
+    assert "Network is unreachable. Check the URL's host and port" in str(
+        failure_of("http://127.0.0.1:9", ConnectionFailed)
+    )
+
+
+def test_a_proxy_that_does_not_connect_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{refused_port()}")
+    error = failure_of("http://langgraph.test", ConnectionFailed)
+    assert "the proxy did not connect (Connection refused). Check HTTP_PROXY" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_a_proxy_that_refuses_a_tunnel_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(answer(407)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = failure_of("https://langgraph.test", ConnectionFailed)
+    assert "the proxy did not connect (Tunnel connection failed: 407" in str(error)
+
+
+# TLS
+
+
+def test_https_to_a_plain_port_says_so() -> None:
+    def plain(connection: Connection) -> None:
+        connection.sock.recv(4096)
+        connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with RawServer(plain) as server:
+        error = failure_of(server.url.replace("http:", "https:"), ConnectionFailed)
+    assert "the server does not speak TLS at this port. Use http://" in str(error)
+
+
+def test_http_to_a_port_that_answers_with_a_tls_alert_says_so() -> None:
+    def alert(connection: Connection) -> None:
+        connection.sock.recv(4096)
+        connection.send(b"\x15\x03\x01\x00\x02\x02\x0a")
+
+    with RawServer(alert) as server:
+        assert "speaks TLS at this port. Use https://" in str(failure_of(server.url, ConnectionFailed))
+
+
+def test_http_to_a_tls_port_that_just_hangs_up_gives_the_hint(tmp_path: pathlib.Path) -> None:
+    with RawServer(answer(), tls=tls_contexts(tmp_path).server) as server:
+        error = failure_of(server.url.replace("https:", "http:"), ConnectionLost)
+    assert "If this port speaks TLS, use https:// in the URL" in str(error)
+
+
+def test_a_certificate_that_is_not_trusted_says_how_to_trust_it(tmp_path: pathlib.Path) -> None:
+    with RawServer(answer(), tls=tls_contexts(tmp_path).server) as server:
+        error = failure_of(server.url, ConnectionFailed)
+    assert "its certificate is not trusted" in str(error)
+    assert "REQUESTS_CA_BUNDLE" in str(error)
+
+
+def test_a_missing_certificate_file_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    assert "/nowhere/ca.pem" in str(failure_of("https://127.0.0.1:9", ConfigurationError))
+
+
+# A connection that breaks
+
+
+def hang_up(connection: Connection) -> None:
+    connection.read_request()
+
+
+def break_off(connection: Connection) -> None:
+    connection.read_request()
+    connection.reset()
+
+
+def half_a_head(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Le")
+    connection.reset()
+
+
+def half_a_body(connection: Connection) -> None:
+    connection.read_request()
+    connection.head(200, {"Content-Length": "100"})
+    connection.send(b"{")
+
+
+def half_a_chunk(connection: Connection) -> None:
+    connection.read_request()
+    connection.start_stream()
+    connection.send(b"ff\r\nabc")
+
+
+def gibberish(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"SSH-2.0-OpenSSH_9\r\n\r\n")
+
+
+def not_gzip(connection: Connection) -> None:
+    connection.read_request()
+    connection.respond(200, b"plain", {"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize("script", [hang_up, break_off, half_a_head, half_a_body, half_a_chunk, gibberish, not_gzip])
+def test_an_answer_that_does_not_come_whole_is_a_lost_connection(script: Any) -> None:
+    with RawServer(script) as server:
+        assert "broke the connection before its answer was whole" in str(failure_of(server.url, ConnectionLost))
+
+
+def test_no_answer_in_time_is_a_timeout() -> None:
+    def silent(connection: Connection) -> None:
+        connection.read_request()
+        connection.peer_closed()
+
+    with RawServer(silent) as server:
+        error = failure_of(server.url, ConnectionTimeout, read_timeout=0.1)
+    assert "did not answer within 0.1 s; raise timeout" in str(error)
+    assert isinstance(error, TimeoutError)
+
+
+def test_a_body_that_stalls_is_a_timeout() -> None:
+    def stalling(connection: Connection) -> None:
+        connection.read_request()
+        connection.head(200, {"Content-Length": "100"})
+        connection.peer_closed()
+
+    with RawServer(stalling) as server:
+        failure_of(server.url, ConnectionTimeout, read_timeout=0.1)
+
+
+def test_the_timeout_of_a_call_wins_over_that_of_the_client() -> None:
+    def silent(connection: Connection) -> None:
+        connection.read_request()
+        connection.peer_closed()
+
+    with RawServer(silent) as server, transport_to(server.url) as transport, pytest.raises(ConnectionTimeout):
+        transport.request("GET", "/x", timeout=Timeout(5, 0.1))
+
+
+def test_nothing_is_sent_twice() -> None:
+    with RawServer(hang_up, answer()) as server:
+        failure_of(server.url, ConnectionLost)
+    assert len(server.requests) == 1
+
+
+# What cannot be sent
+
+
+@pytest.mark.parametrize("value", ["line\nbreak-secret", " leading-secret", "€-secret"])
+def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(value: str) -> None:
+    transport = SSETransport(TransportConfig("http://127.0.0.1:9", {"x-api-key": value}))
+    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:9/x: a header") as caught:
+        transport.request("GET", "/x")
+    assert "secret" not in "".join(traceback.format_exception(None, caught.value, None))
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "http://127.0.0.1:99999"])
+def test_a_url_that_is_none_is_a_wrong_setting(url: str) -> None:
+    failure_of(url, ConfigurationError)
+
+
+# Foreign exceptions
+
+
+def test_an_earlier_failure_that_is_being_handled_does_not_colour_the_next() -> None:
+    with RawServer(hang_up) as server:
+        try:
+            raise requests.exceptions.ReadTimeout("an older one")
+        except requests.exceptions.ReadTimeout:
+            failure_of(server.url, ConnectionLost)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (ConnectionResetError("reset"), ConnectionLost),
+        (requests.exceptions.ConnectTimeout("slow"), ConnectionFailed),
+        (requests.exceptions.ReadTimeout("slow"), ConnectionTimeout),
+        (requests.exceptions.ChunkedEncodingError("cut"), ConnectionLost),
+        (requests.exceptions.SSLError("odd"), ConnectionFailed),
+    ],
+)
+def test_what_a_mocked_requests_raises_is_translated_too(raised: Exception, kind: Type[LgsyncError]) -> None:
+    with responses.RequestsMock() as mock:
+        mock.post("http://langgraph.test/threads", body=raised)
+        failure_of("http://langgraph.test", kind)
