@@ -24,10 +24,11 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import zlib
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
-__all__ = ["PATIENCE", "Connection", "RawServer", "Request", "answer", "refused_port", "tls_contexts"]
+__all__ = ["PATIENCE", "Connection", "RawServer", "Request", "answer", "refused_port", "tls_contexts", "until"]
 
 #: Seconds after which a wait that should have ended has failed.
 PATIENCE = 10.0
@@ -255,6 +256,14 @@ class RawServer:
                 self._failures.append(failure)
         finally:
             connection.close()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what only another thread's doing shows."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        threading.Event().wait(0.001)
 
 
 def refused_port() -> int:
