@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from typing import Any, AsyncIterator, Dict, Iterator, List, Optional
@@ -30,7 +31,7 @@ from langgraph.types import (  # type: ignore[import-not-found,unused-ignore]  #
 )
 
 State = Dict[str, Any]
-SECONDS_PER_TOKEN = 0.035
+SECONDS_PER_TOKEN = float(os.environ.get("LGSYNC_DEMO_SECONDS_PER_TOKEN", "0.035"))
 
 WEATHER_ANSWER = (
     "It is 57 °F and partly cloudy in {city}, with a light breeze from the west. A jacket will do.\n\n",
