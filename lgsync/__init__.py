@@ -1,1 +1,79 @@
-"""lgsync: the blocking client for LangGraph servers."""
+"""lgsync: the blocking client for LangGraph servers.
+
+::
+
+    from lgsync import Client
+
+    client = Client("http://localhost:2024")
+    thread = client.threads.create()
+    with client.runs.stream(thread.thread_id, "agent", input={"messages": [...]}) as run:
+        for message in run.messages():
+            print(message.delta.text, end="", flush=True)
+"""
+
+from __future__ import annotations
+
+from .accumulate import Delta, Message, MessageAccumulator
+from .client import Client
+from .errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ClientClosed,
+    ConfigurationError,
+    ConflictError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    DeadlineExceeded,
+    InternalServerError,
+    LgsyncError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseError,
+    RunError,
+    StreamLost,
+    UnprocessableEntityError,
+    UnsupportedByTransport,
+)
+from .parts import StreamPart, Undecoded
+from .run_stream import RunStream
+
+__all__ = [
+    "APIStatusError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Client",
+    "ClientClosed",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "ConnectionTimeout",
+    "DeadlineExceeded",
+    "Delta",
+    "InternalServerError",
+    "LgsyncError",
+    "Message",
+    "MessageAccumulator",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ResponseError",
+    "RunError",
+    "RunStream",
+    "StreamLost",
+    "StreamPart",
+    "Undecoded",
+    "UnprocessableEntityError",
+    "UnsupportedByTransport",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from ._version import version
+
+        return version()
+    raise AttributeError(f"module 'lgsync' has no attribute {name!r}")

@@ -32,7 +32,7 @@ def encode(value: Any) -> bytes:
     """
     try:
         text = json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "surrogatepass")
+        return text.encode("utf-8")
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"The request body cannot be written as JSON: {exc}") from exc
 

@@ -104,8 +104,8 @@ class MessageAccumulator:
     def settle(self, values: Any, *, known: Optional[Collection[str]] = None) -> List[Message]:
         """Take the thread's state (its ``values``) as the last word; gives the messages that this changes.
 
-        Open messages that are in it are complete, different ones are replaced, those gone are removed. A message never
-        seen before may be history: it is told only if ``known``, the ids that were in the thread before the run, is
+        Open messages that are in it are complete, different ones are replaced, those gone are removed; what is left open
+        of the root graph ends, and well only if its provider said that it had stopped. A message never seen before may be history: it is told only if ``known``, the ids that were in the thread before the run, is
         given and lacks it.
         """
         if not isinstance(values, dict):
@@ -116,7 +116,9 @@ class MessageAccumulator:
         def is_history(id_: Optional[str]) -> bool:
             return id_ is None or known is None or id_ in known
 
-        return self._take_list(messages or [], _ROOT, is_history, settled=True)
+        changes = self._take_list(messages or [], _ROOT, is_history, settled=True)
+        left = [track for track in self._open if track.head.namespace == _ROOT]
+        return changes + [self._end(track, track.looks_finished()) for track in left]
 
     def close(self, outcome: str) -> List[Message]:
         """The run is over; gives the messages that this ends.
@@ -281,7 +283,9 @@ class MessageAccumulator:
     ) -> List[Message]:
         """A message event that says all of a message known already: it replaces, and never adds to it."""
         if agrees(track.as_dict(), message):
-            return self._confirm(track, source) if status == "complete" else []
+            # The empty chunk that ends a call repeats the snapshot of the one before it.
+            repeated_end = track.status == "streaming" and track.looks_finished()
+            return self._confirm(track, source) if status == "complete" or repeated_end else []
         if track.status is None:
             self._show(track, head)
             track.latest = None

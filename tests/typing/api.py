@@ -1,0 +1,34 @@
+"""Typical user code, checked by mypy and pyright against the installed package; it is never run."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, List, Optional, Tuple
+
+from lgsync import Client, Delta, Message, MessageAccumulator, RunStream, StreamPart
+from lgsync.models import Interrupt, Run, Thread, ThreadState
+
+client = Client("http://localhost:2024", transport="websocket", api_key=None, timeout=(5, None))
+thread: Thread = client.threads.create(metadata={"user": "a"})
+thread_id: str = thread.thread_id
+state: ThreadState = client.threads.get_state(thread_id)
+runs: List[Run] = client.runs.list(thread_id)
+
+with client.runs.stream(thread_id, "agent", input={"messages": []}, stream_mode=["messages", "custom"]) as run:
+    handle: RunStream = run
+    for message in run.messages(completed=True, namespaces=("child",)):
+        snapshot: Message = message
+        delta: Delta = message.delta
+        text: str = message.text + delta.text
+    pieces: Iterator[str] = run.text()
+    pairs: Iterator[Tuple[str, Any]] = run.views("messages", "custom")
+    answer: Optional[Message] = run.final_message()
+    final: str = run.final_text()
+    interrupts: List[Interrupt] = run.interrupts
+    outcome: Optional[str] = run.outcome
+
+for part in client.runs.stream(None, "agent"):
+    event: str = part.event
+    whole: StreamPart = part
+
+accumulator = MessageAccumulator()
+changed: List[Message] = accumulator.feed(StreamPart("messages", [{}, {}]))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any, Dict, Type
+
+import pytest
+
+import lgsync.errors as errors
+from lgsync.errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InternalServerError,
+    LgsyncError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnprocessableEntityError,
+    run_error,
+    status_error,
+)
+
+STATUSES: Dict[int, Type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    418: APIStatusError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+    500: InternalServerError,
+    503: InternalServerError,
+}
+
+
+def refused(status: int, body: Any = None) -> APIStatusError:
+    return status_error(status, method="GET", url="http://server/threads/1", body=body, request_id="r-1")
+
+
+@pytest.mark.parametrize(("status", "cls"), STATUSES.items())
+def test_each_status_has_its_class(status: int, cls: Type[APIStatusError]) -> None:
+    error = refused(status)
+    assert type(error) is cls
+    assert error.status_code == status
+    assert error.request_id == "r-1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "no", "detail": "other"},
+        {"detail": "no", "error": "other"},
+        {"error": "no"},
+        {"error": {"message": "no"}},
+        "no",
+    ],
+)
+def test_the_servers_words_are_found_in_the_body(body: Any) -> None:
+    assert refused(400, body).detail == "no"
+
+
+def test_the_message_names_the_call_the_status_and_what_to_do() -> None:
+    message = str(refused(401, {"detail": "Invalid API key"}))
+    assert "GET http://server/threads/1" in message
+    assert "401: Invalid API key" in message
+    assert "LANGGRAPH_API_KEY" in message
+
+
+def test_code_param_and_type_are_read_from_the_body() -> None:
+    error = refused(422, {"detail": "bad", "code": "c", "param": "p", "type": "t"})
+    assert (error.code, error.param, error.type) == ("c", "p", "t")
+
+
+def test_a_html_body_is_kept_and_cut_short_in_the_message() -> None:
+    error = refused(502, "<html>" + "x" * 5000)
+    assert len(str(error)) < 1000
+    assert error.body.startswith("<html>")
+
+
+EXAMPLES = [
+    refused(404, {"detail": "gone"}),
+    run_error({"error": "ValueError", "message": "no"}, thread_id="t", run_id="r"),
+    errors.ConnectionFailed("failed", url="http://server"),
+    errors.ConnectionTimeout("silent", url="http://server"),
+    errors.ResponseError("html", url="u", status=200, content_type="text/html", snippet="<"),
+    errors.UnsupportedByTransport("no", option="context", transport="websocket", alternatives=("sse",)),
+    errors.StreamLost("lost", thread_id="t", run_id="r", position="7-0"),
+    errors.DeadlineExceeded("late", thread_id="t", run_id="r"),
+    errors.ClientClosed("closed"),
+    errors.ConfigurationError("wrong"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_every_error_survives_pickling_whole(error: LgsyncError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
+def test_every_public_error_class_is_documented_and_rooted() -> None:
+    for name in errors.__all__:
+        cls = getattr(errors, name)
+        assert issubclass(cls, LgsyncError)
+        assert cls.__doc__

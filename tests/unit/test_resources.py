@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import pytest
+from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport
+
+from lgsync.client import Client
+from lgsync.errors import ConfigurationError, NotFoundError, ResponseError, RunError, UnsupportedByTransport
+from lgsync.transport import Capabilities, RunJoin, RunStart
+
+RECORD = {
+    "thread_id": THREAD,
+    "run_id": RUN,
+    "assistant_id": "a",
+    "status": "success",
+    "created_at": "2026-01-02T03:04:05Z",
+}
+
+
+def client(answers: Any = None) -> Tuple[Client, ScriptedTransport]:
+    transport = ScriptedTransport(ScriptedSource([]), answers)
+    return Client(transport=transport), transport
+
+
+def sent(method: str, path: str, answer: Any, call: Any) -> Any:
+    """The body or query that ``call(client)`` sends to ``method path``, which answers ``answer``."""
+    one, transport = client({f"{method} {path}": (200, answer)})
+    call(one)
+    (request,) = transport.requests
+    return request[2]
+
+
+def started(**options: Any) -> Dict[str, Any]:
+    """The body of the run that ``runs.stream`` starts with these options."""
+    one, transport = client()
+    one.runs.stream(THREAD, "agent", **options)
+    (start,) = transport.started
+    assert isinstance(start, RunStart)
+    return dict(start.payload)
+
+
+# -- models -----------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_answers_as_an_object_and_as_a_dictionary() -> None:
+    one, _ = client({"POST /threads": (200, {**RECORD, "new_field": 1})})
+    thread = one.threads.create()
+    assert thread.thread_id == thread["thread_id"] == thread.get("thread_id") == THREAD
+    assert "new_field" in thread
+    assert thread["new_field"] == 1
+    assert dict(thread)["thread_id"] == THREAD
+    assert thread.get("nothing", "default") == "default"
+    with pytest.raises(KeyError):
+        thread["nothing"]
+
+
+def test_timestamps_are_aware_datetimes() -> None:
+    one, _ = client({"POST /threads": (200, RECORD)})
+    created = one.threads.create().created_at
+    assert created is not None
+    assert created.tzinfo is not None
+
+
+def test_an_answer_that_is_no_thread_is_a_response_error() -> None:
+    one, _ = client({"POST /threads": (200, {"hello": "world"})})
+    with pytest.raises(ResponseError, match="POST /threads"):
+        one.threads.create()
+
+
+# -- threads ----------------------------------------------------------------------------------------------------
+
+
+def test_creating_a_thread_sends_only_what_was_given() -> None:
+    assert sent("POST", "/threads", RECORD, lambda c: c.threads.create()) == {}
+
+
+def test_a_threads_graph_goes_into_its_metadata_and_its_ttl_becomes_a_strategy() -> None:
+    body = sent("POST", "/threads", RECORD, lambda c: c.threads.create(graph_id="g", metadata={"a": 1}, ttl=60))
+    assert body == {"metadata": {"a": 1, "graph_id": "g"}, "ttl": {"ttl": 60, "strategy": "delete"}}
+
+
+def test_a_missing_thread_is_a_not_found_error() -> None:
+    one, _ = client()
+    with pytest.raises(NotFoundError, match=THREAD):
+        one.threads.get(THREAD)
+
+
+def test_an_empty_thread_id_is_refused_before_anything_is_sent() -> None:
+    one, transport = client()
+    with pytest.raises(ConfigurationError, match="thread_id"):
+        one.threads.delete("")
+    assert transport.requests == []
+
+
+def test_ids_are_quoted_so_that_they_stay_under_their_resource() -> None:
+    one, transport = client()
+    with pytest.raises(NotFoundError):
+        one.threads.get("../assistants/x")
+    assert transport.requests[0][1] == "/threads/..%2Fassistants%2Fx"
+
+
+def test_the_state_of_a_checkpoint_is_asked_for_in_a_body() -> None:
+    checkpoint = {"checkpoint_id": "c", "checkpoint_ns": ""}
+    path = f"/threads/{THREAD}/state/checkpoint"
+    body = sent("POST", path, {"values": {}}, lambda c: c.threads.get_state(THREAD, checkpoint))
+    assert body == {"checkpoint": checkpoint, "subgraphs": False}
+
+
+def test_an_update_of_the_state_may_be_none() -> None:
+    path = f"/threads/{THREAD}/state"
+    body = sent("POST", path, {"checkpoint": {}}, lambda c: c.threads.update_state(THREAD, None, as_node="n"))
+    assert body == {"values": None, "as_node": "n"}
+
+
+def test_the_history_is_a_list_of_states() -> None:
+    one, _ = client({f"POST /threads/{THREAD}/history": (200, [{"values": {"n": 1}, "next": ["a"]}])})
+    (past,) = one.threads.get_history(THREAD)
+    assert past.values == {"n": 1}
+    assert past.next == ["a"]
+
+
+# -- assistants -------------------------------------------------------------------------------------------------
+
+
+def test_a_search_for_assistants_sends_its_filters() -> None:
+    body = sent("POST", "/assistants/search", [], lambda c: c.assistants.search(graph_id="agent"))
+    assert body == {"graph_id": "agent", "limit": 10, "offset": 0}
+
+
+# -- runs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_asks_for_what_messages_need_unless_told_otherwise() -> None:
+    assert started()["stream_mode"] == ["messages-tuple", "updates"]
+    assert started(stream_mode="values")["stream_mode"] == ["values"]
+    assert started(stream_mode=["values", "custom"])["stream_mode"] == ["values", "custom"]
+
+
+def test_a_run_is_resumable_unless_told_otherwise() -> None:
+    assert started()["stream_resumable"] is True
+    assert started(stream_resumable=False)["stream_resumable"] is False
+
+
+def test_unset_fields_are_left_out_and_a_resume_with_none_is_kept() -> None:
+    assert started(command={"resume": None}) == {
+        "assistant_id": "agent",
+        "command": {"resume": None},
+        "stream_mode": ["messages-tuple", "updates"],
+        "stream_subgraphs": False,
+        "stream_resumable": True,
+    }
+
+
+def test_tracing_goes_under_the_servers_own_name() -> None:
+    assert started(langsmith_tracing={"project_name": "p"})["langsmith_tracer"] == {"project_name": "p"}
+
+
+def test_a_run_without_a_thread_is_cancelled_by_the_server_when_it_is_left() -> None:
+    one, transport = client()
+    one.runs.stream(None, "agent")
+    one.runs.stream(None, "agent", on_close="continue")
+    first, second = transport.started
+    assert isinstance(first, RunStart)
+    assert isinstance(second, RunStart)
+    assert first.thread_id is None
+    assert first.payload["on_disconnect"] == "cancel"
+    assert "on_disconnect" not in second.payload
+
+
+@pytest.mark.parametrize(
+    "options", [{"stream_mode": "message"}, {"stream_mode": []}, {"on_close": "stop"}], ids=["mode", "none", "on_close"]
+)
+def test_a_wrong_choice_is_refused_with_the_choices_there_are(options: Dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="values|cancel"):
+        started(**options)
+
+
+def test_an_empty_assistant_id_is_refused() -> None:
+    one, transport = client()
+    with pytest.raises(ConfigurationError, match="assistant_id"):
+        one.runs.stream(THREAD, "")
+    assert transport.started == []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"stream_mode": "custom"}, "custom"), ({"context": {"a": 1}}, "context")],
+    ids=["mode", "option"],
+)
+def test_what_the_transport_cannot_carry_is_refused_before_anything_is_sent(
+    options: Dict[str, Any], named: str
+) -> None:
+    one, transport = client()
+    carried = frozenset(["assistant_id", "stream_mode", "stream_subgraphs", "stream_resumable"])
+    transport.limits = Capabilities(
+        stream_modes=frozenset(["values"]), default_modes=("values",), run_options=carried, hints={named: "Do this."}
+    )
+    with pytest.raises(UnsupportedByTransport, match=rf'{named}.*transport="sse".*Do this'):
+        one.runs.stream(THREAD, "agent", **options)
+    assert transport.started == []
+
+
+def test_a_transport_that_needs_a_thread_refuses_a_run_without_one() -> None:
+    one, transport = client()
+    transport.limits = Capabilities(frozenset(["values"]), ("values",), stateless_runs=False)
+    with pytest.raises(UnsupportedByTransport, match="thread_id"):
+        one.runs.stream(None, "agent")
+
+
+def test_joining_begins_at_the_start_unless_told_otherwise() -> None:
+    one, transport = client()
+    one.runs.join_stream(THREAD, RUN)
+    one.runs.join_stream(THREAD, RUN, last_event_id="7-0", stream_mode="values")
+    first, second = transport.started
+    assert isinstance(first, RunJoin)
+    assert isinstance(second, RunJoin)
+    assert (first.position, first.modes) == ("-1", ())
+    assert (second.position, second.modes) == ("7-0", ("values",))
+
+
+def test_waiting_returns_the_states_values() -> None:
+    one, _ = client({f"POST /threads/{THREAD}/runs/wait": (200, {"messages": []})})
+    assert one.runs.wait(THREAD, "agent", input={}) == {"messages": []}
+
+
+FAILED = {"__error__": {"error": "ValueError", "message": "no such city"}}
+
+
+def test_waiting_for_a_run_that_fails_raises_a_run_error() -> None:
+    one, _ = client({f"POST /threads/{THREAD}/runs/wait": (200, FAILED)})
+    with pytest.raises(RunError, match="ValueError: no such city") as caught:
+        one.runs.wait(THREAD, "agent")
+    assert (caught.value.error, caught.value.thread_id) == ("ValueError", THREAD)
+
+
+def test_waiting_can_return_the_failure_instead() -> None:
+    one, _ = client({f"POST /threads/{THREAD}/runs/wait": (200, FAILED)})
+    assert one.runs.wait(THREAD, "agent", raise_error=False) == FAILED
+
+
+def test_runs_are_created_got_listed_and_cancelled_at_their_paths() -> None:
+    runs = f"/threads/{THREAD}/runs"
+    answers = {
+        f"POST {runs}": (200, RECORD),
+        f"GET {runs}/{RUN}": (200, RECORD),
+        f"GET {runs}": (200, [RECORD]),
+        f"POST {runs}/{RUN}/cancel": (202, None),
+    }
+    one, transport = client(answers)
+    assert one.runs.create(THREAD, "agent").run_id == RUN
+    assert one.runs.get(THREAD, RUN).status == "success"
+    assert [run.run_id for run in one.runs.list(THREAD, status="success")] == [RUN]
+    one.runs.cancel(THREAD, RUN, wait=True, action="rollback")
+    assert transport.requests[2][2] == {"limit": 10, "offset": 0, "status": "success"}
+    assert transport.requests[3][2] == {"wait": 1, "action": "rollback"}
+
+
+def test_per_call_params_win_over_the_methods_own() -> None:
+    query = sent("GET", f"/threads/{THREAD}/runs", [], lambda c: c.runs.list(THREAD, params={"limit": 99}))
+    assert query["limit"] == 99
+
+
+def test_a_page_of_html_is_a_response_error_that_shows_it() -> None:
+    one, transport = client()
+    page = transport.request("GET", "/x")._replace(status=200, headers={"content-type": "text/html"}, body=b"<html>")
+    transport.request = lambda *_args, **_options: page  # type: ignore[method-assign]
+    with pytest.raises(ResponseError, match="text/html.*<html>") as caught:
+        one.threads.get(THREAD)
+    assert (caught.value.status, caught.value.content_type) == (200, "text/html")
