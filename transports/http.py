@@ -201,6 +201,7 @@ class ByteStream:
         self._answer = answer
         self._pieces: Optional[Iterator[bytes]] = None
         self._closed = False
+        self._ended = False
         # Held while reading, so that the response is never closed under a reader: that would block.
         self._reading = threading.Lock()
 
@@ -218,16 +219,18 @@ class ByteStream:
         return data
 
     def _read_unless_closed(self) -> bytes:
-        if self._closed:
-            return b""
+        data = b""
         try:
-            with translated(self.url, reading=True):
-                return self._read_raw()
+            if not (self._closed or self._ended):
+                with translated(self.url, reading=True):
+                    data = self._read_raw()
         except Exception:
-            # A reader that close() has freed sees a broken connection, and that is no news.
-            if self._closed:
-                return b""
-            raise
+            # A reader that close() has freed sees a broken connection, in one of many forms, and that is no news.
+            if not self._closed:
+                raise
+        finally:
+            self._ended = not data
+        return data
 
     def _read_raw(self) -> bytes:
         raw = self._answer.raw
@@ -253,9 +256,11 @@ class ByteStream:
     def close(self) -> None:
         """Free the connection and a reader that waits for it; idempotent, from any thread, within a second."""
         self._closed = True
-        with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
-            # Each of these says that there is nothing left to shut down; closing the response itself would block.
-            self._answer.raw.shutdown()
+        # At its end a body gives its connection back to the pool, where it may serve another call by now.
+        if not self._ended:
+            # Closing the response would wait for a reader. Each of the errors says that there is nothing to shut down.
+            with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
+                self._answer.raw.shutdown()
         if self._reading.acquire(timeout=_CLOSE_SECONDS):
             self._reading.release()
             self._release()
