@@ -166,11 +166,15 @@ class Screen:
             text = self._answers.readline()
             if not (text and self._answers.isatty()):
                 self._write(text.rstrip("\n") + "\n")
-            self._at_line_start = True
+            self._line_entered()
             if not text:
                 return None
             if text.strip():
                 return text.strip()
+
+    def _line_entered(self) -> None:
+        # Whoever typed the answer also ended its line.
+        self._at_line_start = True
 
     def _write(self, text: str) -> None:
         if text:
@@ -307,6 +311,10 @@ class TerminalScreen(Screen):
         from rich.text import Text
 
         self._console.print(Panel.fit(Text(text), title=Text(title), title_align="left", border_style=style))
+
+    def _line_entered(self) -> None:
+        super()._line_entered()
+        self._breaker = LineBreaker()
 
     def _stop_live(self) -> None:
         live, self._live = self._live, None

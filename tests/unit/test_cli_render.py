@@ -188,6 +188,18 @@ def test_markup_in_a_message_is_shown_as_it_is():
     assert "[red]y" in seen(on_terminal(Returned("[red]", "[red]y")))
 
 
+def test_after_a_typed_answer_lines_break_where_they_should():
+    class Keyboard(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = io.StringIO()
+    screen = TerminalScreen(Console(file=out, force_terminal=True, width=30, highlight=False), Keyboard("\nyes\n"))
+    assert screen.ask("sure?") == "yes"
+    screen.show(Said("text", "It fits on one line: 123456"))
+    assert seen(out.getvalue()).endswith("your answer: It fits on one line: 123456")
+
+
 def test_without_colour_there_is_none():
     screen, out = terminal(no_color=True)
     screen.show(Called("f", {}))
