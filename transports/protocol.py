@@ -151,6 +151,8 @@ class Translator:
         if method == "lifecycle" and isinstance(data, dict):
             return self._lifecycle(data) if not namespace else []
         if method in self._modes and isinstance(method, str) and self._visible(namespace):
+            if method == "updates" and isinstance(data, dict):
+                self._note_updates(data)
             return [StreamPart(_named(method, namespace), _plain(method, data, node))]
         return []
 
@@ -197,6 +199,12 @@ class Translator:
             for _, other in self._below(namespace):
                 other.retire(latest)
         return [*parts, self._values_part(namespace, data)]
+
+    def _note_updates(self, data: Mapping[str, Any]) -> None:
+        """Updates are slimmed like snapshots: what they show first, they do not show whole."""
+        written = [message for value in (data, *data.values()) for message in messages_in(value)]
+        if any(is_ai(message) and message.get("id") not in self._shown for message in written):
+            self.exact = False
 
     def _values_part(self, namespace: Namespace, data: Any) -> StreamPart:
         entries = [entry for place, entry in self._interrupts.values() if place[: len(namespace)] == namespace]

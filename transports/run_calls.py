@@ -1,0 +1,145 @@
+"""What REST tells of a run on a thread, and what its events leave out: status, state, and how it is started."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..errors import NotFoundError, ResponseError
+from ..paths import segment
+from ..rest import Rest
+from ..transport import Timeout
+from .commands import protocol_error
+from .http import HTTPTransport
+
+__all__ = ["UNFINISHED", "RunCalls", "failure_in", "interrupts_in"]
+
+#: The statuses of a run that has not ended.
+UNFINISHED = ("pending", "running")
+
+_EXCEPTION = re.compile(r"(?P<name>[A-Za-z_][\w.]*)\((?P<quote>['\"])(?P<message>.*)(?P=quote),?\)$", re.DOTALL)
+
+
+class RunCalls:
+    """The REST side of one run: what its events do not tell."""
+
+    def __init__(
+        self,
+        transport: HTTPTransport,
+        thread_id: str,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any],
+        timeout: Optional[Timeout],
+    ) -> None:
+        self.thread_id = thread_id
+        self.run_id: Optional[str] = None
+        self.headers = headers
+        self.params = params
+        self.path = f"/threads/{segment(thread_id, 'thread_id')}"
+        self.timeout = timeout or transport.config.timeout
+        self._transport = transport
+        self._rest = Rest(transport)
+
+    def thread(self, *, create: bool) -> Dict[str, Any]:
+        """The thread; made first if it is not there and ``create`` says so."""
+        try:
+            return self._data("GET", self.path)
+        except NotFoundError:
+            if not create:
+                raise
+        # A socket to a thread that is not there stays silent, or is closed at once.
+        return self._data("POST", "/threads", json={"thread_id": self.thread_id, "if_exists": "do_nothing"})
+
+    def state(self) -> Dict[str, Any]:
+        """The thread's state."""
+        return self._data("GET", f"{self.path}/state")
+
+    def interrupts(self) -> List[Dict[str, Any]]:
+        """What the thread waits for; its state knows that before the thread itself does."""
+        return interrupts_in(self.state())
+
+    def run(self, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
+        """The run itself; raises NotFoundError if there is none."""
+        return self._data("GET", f"{self.path}/runs/{segment(self.run_id, 'run_id')}", timeout=timeout)
+
+    def status(self, *, timeout: Optional[Timeout] = None) -> Optional[str]:
+        """The run's status; None if the run is gone."""
+        try:
+            return str(self.run(timeout=timeout).get("status"))
+        except NotFoundError:
+            return None
+
+    def created(self) -> Optional[float]:
+        """When the run was created, in milliseconds of the server's clock."""
+        text = str(self.run().get("created_at") or "")
+        try:
+            return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
+        except ValueError:
+            return None
+
+    def command(self, method: str, params: Mapping[str, Any]) -> str:
+        """Send a command that starts a run; returns the run's id."""
+        body = {"id": 1, "method": method, "params": params}
+        answer = self._data("POST", f"{self.path}/commands", json=body)
+        if answer.get("type") == "error":
+            raise protocol_error(answer, method=method, url=self._transport.url_of(self.path))
+        result = answer.get("result")
+        run_id = result.get("run_id") if isinstance(result, dict) else None
+        return str(run_id or self._resumed_run(params))
+
+    def _resumed_run(self, params: Mapping[str, Any]) -> str:
+        """An answer's reply names no run: it is the newest one that was started with these very answers."""
+        given = {each["interrupt_id"]: each["response"] for each in params.get("responses", ())}
+        listed = self._call("GET", f"{self.path}/runs", params={"limit": 10})
+        runs = [run for run in listed if isinstance(run, dict)] if isinstance(listed, list) else []
+        for run in runs:
+            command = (run.get("kwargs") or {}).get("command") or {}
+            if command.get("resume") == given:
+                return str(run.get("run_id"))
+        if not runs:
+            url = self._transport.url_of(self.path)
+            raise ResponseError(f"{url}/commands took the command but started no run", url=url, status=200)
+        return str(runs[0].get("run_id"))
+
+    def _data(self, method: str, path: str, *, json: Any = None, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
+        data = self._call(method, path, json=json, timeout=timeout)
+        return data if isinstance(data, dict) else {}
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: Optional[Timeout] = None,
+    ) -> Any:
+        query = {**self.params, **(params or {})}
+        return self._rest.call(
+            method, path, json=json, params=query, headers=self.headers, timeout=timeout or self.timeout
+        )
+
+
+def interrupts_in(state: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """What a thread in this state waits for: ``{"id", "value"}`` each, those of subgraphs too."""
+    found = [interrupt for task in _tasks(state) for interrupt in task.get("interrupts") or ()]
+    return [interrupt for interrupt in found if isinstance(interrupt, dict)]
+
+
+def failure_in(state: Mapping[str, Any]) -> Tuple[Optional[str], str]:
+    """The class and the text of what failed, from the repr that the failed task keeps."""
+    for task in _tasks(state):
+        text = str(task.get("error") or "")
+        found = _EXCEPTION.match(text)
+        if found:
+            return found["name"], found["message"]
+        if text:
+            name = re.match(r"[A-Za-z_][\w.]*(?=\()", text)
+            return (name[0] if name else None), text
+    return None, "the run failed"
+
+
+def _tasks(state: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    tasks = state.get("tasks")
+    return [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
