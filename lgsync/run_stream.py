@@ -178,7 +178,8 @@ class RunStream:
             mirrored = {message.id for message in self._accumulator.messages}
             said = [m for m in self._accumulator.run_messages if m.type == "ai" and not m.namespace]
         stored = [m for m in said if m.id in mirrored and m.status != "removed"]
-        return (stored or said or [None])[-1]
+        found = stored or said
+        return found[-1] if found else None
 
     def final_text(self) -> str:
         """The text of :meth:`final_message`, or "" if there was none."""

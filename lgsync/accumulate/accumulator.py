@@ -104,9 +104,10 @@ class MessageAccumulator:
     def settle(self, values: Any, *, known: Optional[Collection[str]] = None) -> List[Message]:
         """Take the thread's state (its ``values``) as the last word; gives the messages that this changes.
 
-        Open messages that are in it are complete, different ones are replaced, those gone are removed; what is left open
-        of the root graph ends, and well only if its provider said that it had stopped. A message never seen before may be history: it is told only if ``known``, the ids that were in the thread before the run, is
-        given and lacks it.
+        Open messages that are in it are complete, different ones are replaced, those gone are removed; what is left
+        open of the root graph ends, and well only if its provider said that it had stopped. A message never seen before
+        may be history: it is told only if ``known``, the ids that were in the thread before the run, is given and lacks
+        it.
         """
         if not isinstance(values, dict):
             return self._unusable()
