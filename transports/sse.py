@@ -10,10 +10,10 @@ from collections import deque
 from typing import Any, Deque, Dict, Mapping, Optional, Tuple, Union
 from urllib.parse import unquote
 
+from ..answers import refuse_unless_ok
 from ..errors import ConnectionLost, LgsyncError, ResponseError
 from ..parts import StreamPart
 from ..paths import segment
-from ..rest import refuse_unless_ok
 from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport

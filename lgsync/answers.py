@@ -1,0 +1,56 @@
+"""What an HTTP answer means: data, or one typed error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import codec
+from .errors import APIStatusError, ResponseError, status_error
+from .transport import Response
+
+__all__ = ["SNIPPET_CHARS", "data_of", "error_of", "refuse_unless_ok"]
+
+#: How much of a strange body an error shows.
+SNIPPET_CHARS = 200
+
+
+def refuse_unless_ok(response: Response, method: str) -> None:
+    """Raise the error that stands for the response's status, unless it is 2xx."""
+    if not 200 <= response.status < 300:
+        raise error_of(response, method)
+
+
+def error_of(response: Response, method: str) -> APIStatusError:
+    """The typed error for a response whose status is a refusal."""
+    try:
+        body: Any = codec.decode(response.body)
+    except ValueError:
+        body = response.body.decode("utf-8", "replace")
+    return status_error(
+        response.status,
+        method=method,
+        url=response.url,
+        body=body,
+        request_id=response.headers.get("x-request-id"),
+        retry_after=response.headers.get("retry-after"),
+    )
+
+
+def data_of(response: Response, method: str) -> Any:
+    """The decoded JSON of a response, None for 204; raises ResponseError if it is none."""
+    if response.status == 204:
+        return None
+    try:
+        return codec.decode(response.body)
+    except ValueError as exc:
+        content_type = response.headers.get("content-type", "")
+        snippet = response.body.decode("utf-8", "replace")[:SNIPPET_CHARS]
+        what = f"{content_type or 'a body of no type'}: {snippet!r}" if response.body.strip() else "an empty body"
+        raise ResponseError(
+            f"{method} {response.url} answered {response.status} with {what}, where JSON was due. "
+            "Does the URL point at a LangGraph server, and does a proxy stand in between?",
+            url=response.url,
+            status=response.status,
+            content_type=content_type,
+            snippet=snippet,
+        ) from exc
