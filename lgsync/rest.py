@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Type, TypedDict, TypeVar
 
 from .answers import SNIPPET_CHARS, data_of, refuse_unless_ok
 from .errors import ResponseError
-from .transport import Timeout, Transport
+from .transport import Response, Timeout, Transport
 
-__all__ = ["Rest"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["CallOptions", "Rest"]
 
 M = TypeVar("M")
+
+
+class CallOptions(TypedDict, total=False):
+    """What one call may carry beside its method and path: see :meth:`lgsync.transport.Transport.request`."""
+
+    params: Optional[Mapping[str, Any]]
+    json: Any
+    headers: Optional[Mapping[str, str]]
+    timeout: Optional[Timeout]
 
 
 class Rest:
@@ -19,42 +31,26 @@ class Rest:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Optional[Mapping[str, Any]] = None,
-        json: Any = None,
-        headers: Optional[Mapping[str, str]] = None,
-        timeout: Optional[Timeout] = None,
-    ) -> Any:
+    def call(self, method: str, path: str, **options: Unpack[CallOptions]) -> Any:
         """Make one call; returns the decoded JSON, or None for 204.
 
         Raises APIStatusError for a refusal, ResponseError for an answer that is not this API's, and whatever
         :meth:`Transport.request` raises.
         """
-        response = self.transport.request(method, path, params=params, json=json, headers=headers, timeout=timeout)
-        refuse_unless_ok(response, method)
-        return data_of(response, method)
+        return data_of(self._answer(method, path, **options), method)
 
-    def accepted(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Optional[Mapping[str, Any]] = None,
-        json: Any = None,
-        headers: Optional[Mapping[str, str]] = None,
-        timeout: Optional[Timeout] = None,
-    ) -> None:
+    def accepted(self, method: str, path: str, **options: Unpack[CallOptions]) -> None:
         """Make one call whose answer has no content of interest (a delete, a cancel)."""
-        response = self.transport.request(method, path, params=params, json=json, headers=headers, timeout=timeout)
-        refuse_unless_ok(response, method)
+        self._answer(method, path, **options)
 
-    def model(self, model: Type[M], method: str, path: str, **options: Any) -> M:
+    def model(self, model: Type[M], method: str, path: str, **options: Unpack[CallOptions]) -> M:
         """Make one call and read its answer as ``model``."""
         return _parse(model, self.call(method, path, **options), f"{method} {path}")
+
+    def _answer(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
+        response = self.transport.request(method, path, **options)
+        refuse_unless_ok(response, method)
+        return response
 
 
 def _parse(model: Type[M], data: Any, call: str) -> M:

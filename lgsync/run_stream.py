@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Deque,
     Dict,
     Iterable,
     Iterator,
@@ -29,7 +27,9 @@ from .accumulate.merge import Journal, add_usage
 from .delivery import Delivery
 from .errors import ClientClosed, ConfigurationError, LgsyncError
 from .fan_out import FanOut, View
+from .kept_data import KeptData
 from .parts import StreamPart
+from .selection import Namespaces, message_filter, namespace_filter
 
 if TYPE_CHECKING:
     from .models import Interrupt
@@ -38,13 +38,10 @@ __all__ = ["RunStream"]
 
 logger = logging.getLogger("lgsync")
 
-Namespaces = Union[str, Sequence[str]]
 Out = TypeVar("Out")
 
 #: Kinds that are shown whatever modes were asked for.
 _ALWAYS_SHOWN = frozenset({"metadata", "error", "feedback", "end"})
-#: How many items of each data mode a view that is opened late can still show.
-_KEPT_ITEMS = 4096
 
 
 class _End(NamedTuple):
@@ -83,8 +80,7 @@ class RunStream:
         self._modes = modes
         self._on_close = on_close
         self._accumulator = MessageAccumulator(messages_key=messages_key)
-        self._kept: Dict[str, Deque[Tuple[Tuple[str, ...], Any]]] = {}
-        self._dropped: Dict[str, int] = {}
+        self._kept = KeptData()
         self._fan_out: FanOut[_Raw, _Batch] = FanOut(self._read, self._digest)
         self._parts: Optional[View[_Batch, StreamPart]] = None
         self._begun = False
@@ -127,11 +123,11 @@ class RunStream:
         ``node`` and ``tags`` keep the messages of that node, or of model calls that carry all of these tags. A view
         opened late begins with each message as it stands, its delta being all of its text so far.
         """
-        return self._message_view(_message_filter(completed, namespaces, node, tags), lambda message: message)
+        return self._message_view(message_filter(completed, namespaces, node, tags), lambda message: message)
 
     def text(self, *, namespaces: Namespaces = "root", node: Optional[str] = None) -> Iterator[str]:
         """The text of AI messages as it grows: pieces to print, or to ``yield`` from a web view."""
-        keep = _message_filter(False, namespaces, node, None)
+        keep = message_filter(False, namespaces, node, None)
         return self._message_view(lambda m: m.type == "ai" and bool(m.delta.text) and keep(m), lambda m: m.delta.text)
 
     def values(self, *, namespaces: Namespaces = "root") -> Iterator[Any]:
@@ -203,11 +199,12 @@ class RunStream:
         self._drive_whole()
         if self.thread_id is not None:
             return self._delivery.state().get("values")
-        if not self._kept.get("values"):
+        values = self._kept.of("values")
+        if not values:
             raise ConfigurationError(
                 'The state of a run without a thread is gone when it ends; start it with stream_mode including "values"'
             )
-        return self._kept["values"][-1][1]
+        return values[-1]
 
     # -- what is known ------------------------------------------------------------------------------------------
 
@@ -337,26 +334,14 @@ class RunStream:
             changes = self._settle(raw.values) if raw.settles else []
             outcome = "unknown" if self._failure else self._delivery.outcome or "unknown"
             return _Batch(None, changes + self._accumulator.close(outcome))
-        self._keep(raw)
+        kind = raw.kind
+        if not kind.startswith("messages") and kind not in _ALWAYS_SHOWN and self._asked(kind):
+            self._kept.keep(raw)
         return _Batch(raw, self._accumulator.feed(raw))
 
     def _settle(self, values: Any) -> List[Message]:
         self._settled = True
         return self._accumulator.settle(values)
-
-    def _keep(self, part: StreamPart) -> None:
-        kind = part.kind
-        if kind.startswith("messages") or kind in _ALWAYS_SHOWN or not self._asked(kind):
-            return
-        kept = self._kept.get(kind)
-        if kept is None:
-            # States are whole, so only the latest is of use to a late view.
-            kept = self._kept[kind] = deque(maxlen=1 if kind == "values" else _KEPT_ITEMS)
-        if kind == "values" and part.namespace:
-            return
-        if len(kept) == kept.maxlen and kind != "values":
-            self._dropped[kind] = self._dropped.get(kind, 0) + 1
-        kept.append((part.namespace, part.data))
 
     def _leave(self, outcome: Optional[str]) -> None:
         self._delivery.close(outcome)
@@ -407,30 +392,21 @@ class RunStream:
 
     def _data_view(self, mode: str, namespaces: Namespaces) -> Iterator[Any]:
         self._require_mode(mode)
-        return self._open(_data_select(mode, namespaces), lambda: self._kept_data(mode, namespaces))
+        return self._open(_data_select(mode, namespaces), lambda: self._kept.of(mode, namespaces))
 
     def _require_mode(self, mode: str) -> None:
         if not self._asked(mode):
             asked = ", ".join(self._modes)
             raise ConfigurationError(f'This view needs stream_mode to include "{mode}"; the run was asked for: {asked}')
 
-    def _kept_data(self, mode: str, namespaces: Namespaces) -> List[Any]:
-        dropped = self._dropped.get(mode)
-        if dropped:
-            raise ConfigurationError(
-                f"The first {dropped} items of {mode!r} are gone: open this view before the run is read"
-            )
-        within = _namespace_filter(namespaces)
-        return [data for namespace, data in self._kept.get(mode, ()) if within(namespace)]
-
     def _select_named(self, name: str) -> Callable[[_Batch], Iterable[Any]]:
         if name == "parts":
             return self._shown_part
         if name == "messages":
-            within = _namespace_filter("root")
+            within = namespace_filter("root")
             return lambda batch: [message for message in batch.changes if within(message.namespace)]
         if name == "text":
-            within = _namespace_filter("root")
+            within = namespace_filter("root")
             return lambda batch: [
                 m.delta.text for m in batch.changes if m.type == "ai" and m.delta.text and within(m.namespace)
             ]
@@ -448,43 +424,12 @@ class RunStream:
                 so_far = [m for m in self._messages_so_far() if not m.namespace]
                 backlog += [(name, m.text if name == "text" else m) for m in so_far if name != "text" or m.type == "ai"]
             else:
-                backlog += [(name, data) for data in self._kept_data(name, "root")]
+                backlog += [(name, data) for data in self._kept.of(name)]
         return backlog
 
 
-def _namespace_filter(namespaces: Namespaces) -> Callable[[Tuple[str, ...]], bool]:
-    if namespaces == "all":
-        return lambda _namespace: True
-    if namespaces == "root":
-        return lambda namespace: not namespace
-    prefix = (namespaces,) if isinstance(namespaces, str) else tuple(namespaces)
-
-    def within(namespace: Tuple[str, ...]) -> bool:
-        return len(namespace) >= len(prefix) and all(
-            have == want or have.partition(":")[0] == want for have, want in zip(namespace, prefix)
-        )
-
-    return within
-
-
-def _message_filter(
-    completed: bool, namespaces: Namespaces, node: Optional[str], tags: Optional[Sequence[str]]
-) -> Callable[[Message], bool]:
-    within = _namespace_filter(namespaces)
-    wanted = frozenset(tags or ())
-
-    def keep(message: Message) -> bool:
-        if completed and message.status == "streaming":
-            return False
-        if node is not None and message.node != node:
-            return False
-        return within(message.namespace) and (not wanted or wanted <= set(message.metadata.get("tags") or ()))
-
-    return keep
-
-
 def _data_select(mode: str, namespaces: Namespaces) -> Callable[[_Batch], Iterable[Any]]:
-    within = _namespace_filter(namespaces)
+    within = namespace_filter(namespaces)
 
     def select(batch: _Batch) -> Iterable[Any]:
         part = batch.part

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Tuple, TypedDict, Union
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
+from ..rest import CallOptions
 from ..transport import Timeout
 
 __all__ = ["TimeoutValue", "call_options", "drop_unset"]
@@ -11,23 +12,21 @@ __all__ = ["TimeoutValue", "call_options", "drop_unset"]
 TimeoutValue = Union[float, Tuple[Optional[float], Optional[float]], None]
 
 
-class CallOptions(TypedDict):
-    """Keyword arguments of :meth:`lgsync.rest.Rest.call` that callers set per call."""
-
-    headers: Optional[Mapping[str, str]]
-    params: Optional[Mapping[str, Any]]
-    timeout: Optional[Timeout]
-
-
 def call_options(
     headers: Optional[Mapping[str, str]],
     params: Optional[Mapping[str, Any]],
     timeout: TimeoutValue,
     query: Optional[Mapping[str, Any]] = None,
+    json: Any = None,
 ) -> CallOptions:
-    """Per-call options for the transport; ``query`` is the method's own, and ``params`` win over it."""
+    """Options of one call: ``query`` and ``json`` are the method's own, and the caller's ``params`` win over ``query``."""
     merged = {**drop_unset(query or {}), **(params or {})}
-    return CallOptions(headers=headers, params=merged or None, timeout=None if timeout is None else Timeout.of(timeout))
+    return CallOptions(
+        json=json,
+        headers=headers,
+        params=merged or None,
+        timeout=None if timeout is None else Timeout.of(timeout),
+    )
 
 
 def drop_unset(fields: Mapping[str, Any]) -> Dict[str, Any]:

@@ -65,5 +65,5 @@ class AssistantsClient:
             }
         )
         return self._rest.model(
-            List[Assistant], "POST", "/assistants/search", json=body, **call_options(headers, params, timeout)
+            List[Assistant], "POST", "/assistants/search", **call_options(headers, params, timeout, json=body)
         )

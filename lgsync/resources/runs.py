@@ -215,7 +215,7 @@ class RunsClient:
         modes = _checked_modes(stream_mode) if stream_mode is not None else ("messages-tuple", "updates")
         payload = _payload(locals(), stream_mode=list(modes))
         path = _runs_path(thread_id)
-        return self._rest.model(Run, "POST", path, json=payload, **call_options(headers, params, timeout))
+        return self._rest.model(Run, "POST", path, **call_options(headers, params, timeout, json=payload))
 
     def wait(
         self,
@@ -251,7 +251,7 @@ class RunsClient:
         """
         payload = _payload(locals())
         path = f"{_runs_path(thread_id)}/wait"
-        values = self._rest.call("POST", path, json=payload, **call_options(headers, params, timeout))
+        values = self._rest.call("POST", path, **call_options(headers, params, timeout, json=payload))
         if raise_error and isinstance(values, dict) and "__error__" in values:
             raise run_error(values["__error__"], thread_id=thread_id)
         return values

@@ -53,7 +53,7 @@ class ThreadsClient:
                 "ttl": {"ttl": ttl, "strategy": "delete"} if isinstance(ttl, (int, float)) else ttl,
             }
         )
-        return self._rest.model(Thread, "POST", "/threads", json=body, **call_options(headers, params, timeout))
+        return self._rest.model(Thread, "POST", "/threads", **call_options(headers, params, timeout, json=body))
 
     def get(
         self,
@@ -100,7 +100,7 @@ class ThreadsClient:
                 f"{_path(thread_id)}/state/checkpoint",
                 {"checkpoint": _plain(checkpoint), "subgraphs": subgraphs},
             )
-            return self._rest.model(ThreadState, "POST", path, json=body, **call_options(headers, params, timeout))
+            return self._rest.model(ThreadState, "POST", path, **call_options(headers, params, timeout, json=body))
         path = f"{_path(thread_id)}/state"
         if checkpoint_id is not None:
             path = f"{path}/{segment(checkpoint_id, 'checkpoint_id')}"
@@ -134,7 +134,7 @@ class ThreadsClient:
             ),
         }
         path = f"{_path(thread_id)}/state"
-        return self._rest.model(Dict[str, Any], "POST", path, json=body, **call_options(headers, params, timeout))
+        return self._rest.model(Dict[str, Any], "POST", path, **call_options(headers, params, timeout, json=body))
 
     def get_history(
         self,
@@ -160,7 +160,7 @@ class ThreadsClient:
             }
         )
         path = f"{_path(thread_id)}/history"
-        return self._rest.model(List[ThreadState], "POST", path, json=body, **call_options(headers, params, timeout))
+        return self._rest.model(List[ThreadState], "POST", path, **call_options(headers, params, timeout, json=body))
 
 
 def _path(thread_id: str) -> str:
