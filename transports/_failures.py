@@ -124,6 +124,8 @@ def _not_answered(url: str, timeout: Optional[Timeout], exc: BaseException) -> L
     hint = ""
     if _find(exc, http.client.RemoteDisconnected, ConnectionResetError) and url.startswith("http:"):
         hint = ". If this port speaks TLS, use https:// in the URL"
+    elif _find(exc, *_TLS_ENDINGS):
+        hint = ". If this port does not speak TLS, use http:// in the URL"
     return ConnectionLost(f"{url} broke the connection before its answer was whole: {_cause(exc)}{hint}", url=url)
 
 

@@ -74,7 +74,6 @@ class SSETransport(HTTPTransport):
         path = f"/threads/{segment(join.thread_id, 'thread_id')}/runs/{segment(join.run_id, 'run_id')}/stream"
         headers = dict(join.headers)
         if join.position is not None:
-            headers = {name: value for name, value in headers.items() if name.lower() != "last-event-id"}
             headers["Last-Event-ID"] = join.position
         return self._open("GET", path, join, params={**_join_params(join), **join.params}, headers=headers)
 

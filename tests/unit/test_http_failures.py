@@ -113,6 +113,15 @@ def test_http_to_a_tls_port_that_just_hangs_up_gives_the_hint(tmp_path: pathlib.
     assert "If this port speaks TLS, use https:// in the URL" in str(error)
 
 
+def test_https_to_a_port_that_just_hangs_up_gives_the_hint() -> None:
+    def hangs_up(connection: Connection) -> None:
+        connection.sock.recv(4096)
+
+    with RawServer(hangs_up) as server:
+        error = failure_of(server.url.replace("http:", "https:"), ConnectionLost)
+    assert "If this port does not speak TLS, use http:// in the URL" in str(error)
+
+
 def test_a_certificate_that_is_not_trusted_says_how_to_trust_it(tmp_path: pathlib.Path) -> None:
     with RawServer(answer(), tls=tls_contexts(tmp_path).server) as server:
         error = failure_of(server.url, ConnectionFailed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pathlib
+import subprocess
 import sys
 from typing import Any, Dict, Optional, Union
 from urllib.parse import parse_qs, urlsplit
@@ -191,10 +193,17 @@ def test_it_carries_every_stream_mode_and_option() -> None:
     assert (capabilities.run_options, capabilities.stateless_runs) == (None, True)
 
 
-def test_it_is_found_by_its_name_without_websockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
+def test_it_is_found_by_its_name() -> None:
     transport = resolve("sse", TransportConfig("http://langgraph.test"))
     assert (type(transport), transport.name) == (SSETransport, "sse")
+
+
+def test_it_does_not_load_what_only_other_transports_need() -> None:
+    program = "import sys, lgsync.transports; lgsync.transports.SSETransport; sys.exit('websockets' in sys.modules)"
+    # From elsewhere: below the checkout's root the folder lgsync would hide the installed package.
+    assert (
+        subprocess.run([sys.executable, "-c", program], cwd=pathlib.Path(__file__).parent, check=False).returncode == 0
+    )
 
 
 def test_the_package_gives_its_transports_by_name() -> None:

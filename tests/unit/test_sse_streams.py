@@ -15,6 +15,7 @@ import pytest
 import responses
 from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, tls_contexts, until
+from requests.adapters import HTTPAdapter
 
 from lgsync.errors import ConnectionLost, ConnectionTimeout, ResponseError
 from lgsync.parts import StreamPart
@@ -379,15 +380,45 @@ class PlainBody(io.BytesIO):
     status = 200
 
     def release_conn(self) -> None:
-        pass
+        """What requests calls after closing."""
+
+
+class BlockingBody(PlainBody):
+    """One that blocks in its first read until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(b"data: 1\n\n")
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def read(self, size: Optional[int] = -1) -> bytes:
+        self.entered.set()
+        assert self.go_on.wait(PATIENCE)
+        return super().read(size)
+
+
+def source_over(body: PlainBody, monkeypatch: pytest.MonkeyPatch) -> PartSource:
+    def send(adapter: HTTPAdapter, request: Any, **options: Any) -> Any:
+        return adapter.build_response(request, body)
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    return SSETransport(TransportConfig("http://langgraph.test")).open_run(RunStart(None, {}))
 
 
 def test_a_body_that_is_not_urllib3s_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from requests.adapters import HTTPAdapter
-
-    def send(adapter: HTTPAdapter, request: Any, **options: Any) -> Any:
-        return adapter.build_response(request, PlainBody(b"data: 1\n\ndata: 2\n\n"))
-
-    monkeypatch.setattr(HTTPAdapter, "send", send)
-    source = SSETransport(TransportConfig("http://langgraph.test")).open_run(RunStart(None, {}))
+    source = source_over(PlainBody(b"data: 1\n\ndata: 2\n\n"), monkeypatch)
     assert [part.data for part in source] == [1, 2]
+
+
+def test_closing_returns_and_the_reader_cleans_up_where_nothing_can_free_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = BlockingBody()
+    source = source_over(body, monkeypatch)
+    parts: List[StreamPart] = []
+    reader = threading.Thread(target=lambda: parts.extend(source))
+    reader.start()
+    assert body.entered.wait(PATIENCE)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 1
+    body.go_on.set()
+    reader.join(PATIENCE)
+    assert (parts, body.closed) == ([], True)
