@@ -19,7 +19,7 @@ def call_options(
     query: Optional[Mapping[str, Any]] = None,
     json: Any = None,
 ) -> CallOptions:
-    """Options of one call: ``query`` and ``json`` are the method's own, and the caller's ``params`` win over ``query``."""
+    """Options of one call: ``query`` and ``json`` are the method's own; the caller's ``params`` win over ``query``."""
     merged = {**drop_unset(query or {}), **(params or {})}
     return CallOptions(
         json=json,
