@@ -176,7 +176,7 @@ class Fold:
             if not isinstance(block, Table):
                 continue
             kind, id_ = block.now("type"), block.now("id")
-            if kind == "tool_call_chunk" and isinstance(id_, str) and id_ in by_id:
+            if kind == "tool_call_chunk" and id_ and isinstance(id_, str) and id_ in by_id:
                 call = by_id[id_]
                 finished = {"type": "tool_call", "name": call["name"], "args": call["args"], "id": id_}
                 if block.cell("extras") is not None:
