@@ -232,7 +232,8 @@ class Draft:
             told.merge(block)
         else:
             self._told[index] = _Told(block)
-        return [self._chunk([block], _call_chunks(block))]
+        # What no model wrote is not streamed, here as in the run stream.
+        return [self._chunk([block], _call_chunks(block))] if self.role == "ai" else []
 
     def _snapshot(self, index: int, wanted: Block) -> List[Message]:
         """Say what is missing of a block that came as a whole."""
@@ -293,9 +294,14 @@ class Draft:
                 calls.append(call)
                 block = {**call, "extras": block["extras"]} if "extras" in block else call
             content.append(block)
-        if len({call["id"] for call in calls}) < len(calls):
+        if len({str(call["id"]) for call in calls}) < len(calls) or not self._apart():
             return None
         return content or "", calls
+
+    def _apart(self) -> bool:
+        """Whether the fold keeps the blocks apart: it knows them by index, which providers set as they like."""
+        indexes = [told.value().get("index") for told in self._told.values()]
+        return all(isinstance(index, int) for index in indexes) and len(set(indexes)) == len(indexes)
 
     def _stored(self) -> Any:
         """The content as the run stores it: finished blocks in their order, or bare text if none finished."""

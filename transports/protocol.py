@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..parts import StreamPart
-from .attribution import Scope, block_of, index_of
+from .attribution import Payload, Scope, block_of, index_of
 from .drafts import Draft
 from .slim import full, is_ai, messages_in, same, same_content
 
@@ -63,10 +63,11 @@ def root_event(envelope: Mapping[str, Any]) -> Optional[str]:
 
 
 class _New(NamedTuple):
-    """A message that a snapshot shows and that was not said like this before."""
+    """A message that a snapshot shows and that was not said like this before; ``fresh`` if it was not said at all."""
 
     message: Message
     draft: Optional[Draft]
+    fresh: bool
 
 
 class Translator:
@@ -150,7 +151,7 @@ class Translator:
             return self._interrupt(namespace, data.get("interrupt_id"), data.get("payload"))
         if method == "lifecycle" and isinstance(data, dict):
             return self._lifecycle(data) if not namespace else []
-        if method in self._modes and isinstance(method, str) and self._visible(namespace):
+        if isinstance(method, str) and method in self._modes and self._visible(namespace):
             if method == "updates" and isinstance(data, dict):
                 self._note_updates(data)
             return [StreamPart(_named(method, namespace), _plain(method, data, node))]
@@ -226,10 +227,15 @@ class Translator:
             shown = self._shown.get(message_id)
             before = scope.latest.get(message_id, shown)
             if draft is not None or not ((before and same(before, message)) or (shown and same(shown, message))):
-                found.append(_New(message, draft))
+                found.append(_New(message, draft, shown is None))
         parts: List[StreamPart] = []
         for new in found:
             parts += self._complete(namespace, new, found)
+        for new in found:
+            # One payload is spent on each, now that all have been compared.
+            matches = self._matching(namespace, new.message) if new.fresh else []
+            for scope, payload in matches[:1]:
+                scope.payloads.remove(payload)
         return parts
 
     def _draft(self, namespace: Namespace, message_id: str) -> Optional[Draft]:
@@ -267,21 +273,23 @@ class Translator:
 
     def _payload(self, namespace: Namespace, slim: Message, found: List[_New]) -> Optional[Message]:
         """Usage and extras from the nameless payloads that say the same, if they agree and are enough for all."""
-        matches = [
+        matches = self._matching(namespace, slim)
+        twins = [new for new in found if new.fresh and same_content(new.message, slim)]
+        keys = ("usage_metadata", "additional_kwargs")
+        said = [{key: payload.target.get(key) for key in keys} for _, payload in matches]
+        if not said or len(twins) > len(matches) or any(each != said[0] for each in said):
+            # What was said of it stays unclaimed, so what is left over in the end proves nothing.
+            for _, scope in self._below(namespace):
+                scope.certain = False
+            return None
+        return said[0]
+
+    def _matching(self, namespace: Namespace, slim: Message) -> List[Tuple[Scope, Payload]]:
+        return [
             (scope, payload)
             for _, scope in self._below(namespace)
             for payload in scope.matching(lambda target: same_content(target, slim))
         ]
-        twins = [new for new in found if new.message["id"] not in self._shown and same_content(new.message, slim)]
-        keys = ("usage_metadata", "additional_kwargs")
-        said = [{key: payload.target.get(key) for key in keys} for _, payload in matches]
-        if not said or len(twins) > len(matches) or any(each != said[0] for each in said):
-            for scope, _ in matches:
-                scope.certain = False
-            return None
-        scope, payload = matches[0]
-        scope.payloads.remove(payload)
-        return said[0]
 
     # ------------------------------------------------------------------ messages as they are streamed
 

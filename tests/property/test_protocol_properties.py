@@ -1,0 +1,139 @@
+"""What holds for any events, in any order, cut anywhere."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from event_tape import Tape, ai, told, translated
+from hypothesis import given
+from hypothesis import strategies as st
+from lgsync.transports.protocol import Translator, root_event, run_of
+
+from lgsync.accumulate import MessageAccumulator
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def any_of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dict[str, Any]]:
+    """Objects that may have these fields, with the values that belong there or with any others."""
+    return st.fixed_dictionaries({}, optional={name: values | json_values for name, values in fields.items()})
+
+
+kinds = st.sampled_from(
+    ["message-start", "content-block-start", "content-block-delta", "content-block-finish", "message-finish", "error"]
+)
+block_types = st.sampled_from(
+    ["text", "reasoning", "tool_call", "tool_call_chunk", "invalid_tool_call", "server_tool_call", "image", "new"]
+)
+delta_types = st.sampled_from(["text-delta", "reasoning-delta", "tool-call-delta", "data-delta", "block-delta", "new"])
+words = st.sampled_from(["", "a", "{", '{"a": 1}', "m1", "m2"])
+blocks = any_of(
+    type=block_types, text=words, reasoning=words, args=words, id=words, name=words, index=st.integers(0, 2)
+)
+deltas = any_of(type=delta_types, text=words, reasoning=words, args=words, fields=blocks)
+block_events = any_of(
+    event=kinds,
+    id=words,
+    role=st.sampled_from(["ai", "tool", "human"]),
+    index=st.integers(0, 2),
+    content=blocks,
+    content_block=blocks,
+    delta=deltas,
+    usage=json_values,
+    metadata=json_values,
+    run_id=words,
+    additional_kwargs=json_values,
+)
+messages = any_of(
+    type=st.sampled_from(["ai", "human", "tool", "remove"]),
+    id=words,
+    content=words | st.lists(blocks, max_size=2),
+    tool_calls=st.lists(blocks, max_size=2),
+    response_metadata=json_values,
+)
+states = any_of(messages=st.lists(messages, max_size=3), other=json_values)
+lifecycles = any_of(event=st.sampled_from(["running", "completed", "failed", "interrupted"]), error=json_values)
+interrupts = any_of(interrupt_id=words, payload=json_values)
+params = any_of(
+    namespace=st.lists(words, max_size=2),
+    data=block_events | states | lifecycles | interrupts,
+    node=words,
+    timestamp=st.integers(),
+)
+envelopes = any_of(
+    type=st.just("event"),
+    event_id=words,
+    seq=st.integers(),
+    method=st.sampled_from(["messages", "values", "lifecycle", "input.requested", "updates", "custom", "tasks"]),
+    params=params,
+)
+
+MODES = [["messages-tuple", "updates"], ["messages", "custom"], ["values"]]
+
+
+@given(st.lists(envelopes, max_size=20), st.sampled_from(MODES), st.booleans())
+def test_no_event_whatsoever_is_too_strange(events: List[Any], modes: List[str], subgraphs: bool) -> None:
+    translator = Translator(modes, stream_subgraphs=subgraphs, run_id="run-1")
+    accumulator = MessageAccumulator()
+    for event in events:
+        root_event(event)
+        run_of(event)
+        for part in translator.feed(event):
+            accumulator.feed(part)
+    for part in translator.finish([{"id": "i1", "value": 1}, {}]):
+        accumulator.feed(part)
+
+
+texts = st.lists(st.text(alphabet="ab ", min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+@given(st.lists(texts, min_size=2, max_size=3), st.data())
+def test_messages_at_once_never_mix_and_all_arrive(scripts: List[List[str]], data: st.DataObject) -> None:
+    """Several messages in one namespace, their events interleaved at will; only their ends stay together."""
+    tape = Tape()
+    names = [f"lc_run--{number}" for number in range(len(scripts))]
+    wholes = {name: "".join(script) for name, script in zip(names, scripts)}
+    steps = [name for name, script in zip(names, scripts) for _ in range(len(script) + 2)]
+    waiting = {name: ["start", *script, "end"] for name, script in zip(names, scripts)}
+    events = [tape.values()]
+    for name in data.draw(st.permutations(steps)):
+        step = waiting[name].pop(0)
+        if step == "start":
+            events.append(tape.start(name))
+        elif waiting[name]:
+            events.append(tape.text(step))
+        else:
+            events += tape.ended(wholes[name])
+    events.append(tape.values(*(ai(wholes[name], name) for name in names)))
+    parts, _ = translated([*events, tape.completed()])
+    changes, accumulator = told(parts)
+    for message in changes:
+        assert wholes[str(message.id)].startswith(message.text)
+    assert {message.id: (message.text, message.status) for message in accumulator.run_messages} == {
+        name: (text, "complete") for name, text in wholes.items()
+    }
+
+
+@given(texts, st.data())
+def test_how_a_text_is_cut_makes_no_difference(script: List[str], data: st.DataObject) -> None:
+    whole = "".join(script)
+    cut = data.draw(st.integers(0, len(whole)))
+    one, other = (
+        translated([tape.values(), *tape.said("m1", *pieces), tape.values(ai(whole, "m1"))])[0]
+        for tape, pieces in ((Tape(), script), (Tape(), [whole[:cut], whole[cut:]]))
+    )
+    assert told(one)[1].run_messages[0].to_dict() == told(other)[1].run_messages[0].to_dict()
+
+
+@given(st.lists(texts, min_size=1, max_size=3))
+def test_the_same_events_give_the_same_parts(scripts: List[List[str]]) -> None:
+    tape = Tape()
+    events = [
+        tape.values(),
+        *(event for number, script in enumerate(scripts) for event in tape.said(f"m{number}", *script)),
+    ]
+    assert translated(events)[0] == translated(events)[0]
