@@ -455,12 +455,13 @@ class MessageAccumulator:
     ) -> List[Message]:
         changes: List[Message] = []
         entries: List[Any] = []
+        older = self._older_than_the_run(messages)
         for message in messages:
             id_ = usable_id(message)
             if id_ is not None and message_type(message) == "remove":
                 entries.append(Removal(id_, Track(Head(id_), Whole(message))))
                 continue
-            track, told = self._take_listed(message, namespace, {}, ids, lambda _: False, settled=False)
+            track, told = self._take_listed(message, namespace, {}, ids, older.__contains__, settled=False)
             entries.append(track)
             changes += told
         if namespace == _ROOT:
@@ -468,6 +469,23 @@ class MessageAccumulator:
                 if track.head.id is not None:
                     changes += self._remove(track, "state")
         return changes
+
+    def _older_than_the_run(self, messages: List[Dict[str, Any]]) -> Set[Optional[str]]:
+        """Ids in a write that are not this run's doing: a subgraph gives back its whole list, with the input in front.
+
+        A list of messages grows at its end, so what stands before a message of this run was there before it.
+        """
+        unknown: List[Optional[str]] = []
+        older: Set[Optional[str]] = set()
+        for message in messages:
+            id_ = usable_id(message)
+            track = self._tracks.get(id_) if id_ else None
+            if track is not None and track.status is not None:
+                older.update(unknown)
+                break
+            if id_ is not None:
+                unknown.append(id_)
+        return older
 
     # -- ends ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what servers stream: the chunks of one message, in every form seen and some not yet seen."""
+"""Hypothesis strategies for the chunks of a message, in every form that servers stream and some that none does yet."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def scripted_chunks(id_: str, text: str, cuts: List[int], *, calls: List[Dict[st
         half = len(args) // 2
         first = {"name": call["name"], "args": "", "id": call["id"], "index": index, "type": "tool_call_chunk"}
         chunks.append(piece(id_, tool_call_chunks=[first]))
-        for piece in (args[:half], args[half:]):
-            more = {"name": None, "args": piece, "id": None, "index": index, "type": "tool_call_chunk"}
+        for part in (args[:half], args[half:]):
+            more = {"name": None, "args": part, "id": None, "index": index, "type": "tool_call_chunk"}
             chunks.append(piece(id_, tool_call_chunks=[more]))
     usage = {"input_tokens": 1, "output_tokens": len(chunks), "total_tokens": 1 + len(chunks)}
     chunks.append(piece(id_, response_metadata={"finish_reason": "stop"}, usage_metadata=usage))

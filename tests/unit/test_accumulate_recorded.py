@@ -77,7 +77,7 @@ def test_each_message_of_a_real_run_ends_exactly_once(name):
 
 @every_run
 def test_the_deltas_of_a_real_run_add_up_to_its_texts(name):
-    accumulator, changes = replayed(name)
+    _, changes = replayed(name)
     texts = {}
     for change in changes:
         texts[change.id] = change.text if change.delta.replaced else texts.get(change.id, "") + change.delta.text
