@@ -128,3 +128,9 @@ def assert_shown_in_order(seen: Witnessed) -> None:
     ended = [m.id for m in seen.changes if m.status == "complete"]
     stored = [message["id"] for message in seen.new if message["id"] in ended]
     assert [id_ for id_ in ended if id_ in stored] == stored
+
+
+def assert_nothing_old_is_shown(seen: Witnessed) -> None:
+    """What was there before the run, and its input, is no message of the run; it can only be removed."""
+    old = {message["id"] for message in seen.before}
+    assert [m for m in seen.changes if m.id in old and m.status != "removed"] == []
