@@ -152,6 +152,11 @@ class MessageAccumulator:
         ended = [self._end(track, False)] if track.status == "streaming" else []
         return [*ended, self._tell(track, "removed", source)]
 
+    def _remove_gone(self, tracks: List[Track]) -> List[Message]:
+        """These left the thread's list; a nameless one, or a removal that stood in it, is no message to tell of."""
+        named = [track for track in tracks if self._tracks.get(track.head.id or "") is track]
+        return [change for track in named for change in self._remove(track, "state")]
+
     def _unusable(self) -> List[Message]:
         self.ignored += 1
         return []
@@ -355,9 +360,7 @@ class MessageAccumulator:
             listed.append(track)
             changes += told
         if namespace == _ROOT:
-            for track in self._mirror.replace(listed):
-                if track.head.id is not None:
-                    changes += self._remove(track, "state")
+            changes += self._remove_gone(self._mirror.replace(listed))
         return changes
 
     def _nameless_pool(self) -> Dict[Tuple[str, str], Deque[Track]]:
@@ -465,9 +468,7 @@ class MessageAccumulator:
             entries.append(track)
             changes += told
         if namespace == _ROOT:
-            for track in self._mirror.write(entries):
-                if track.head.id is not None:
-                    changes += self._remove(track, "state")
+            changes += self._remove_gone(self._mirror.write(entries))
         return changes
 
     def _older_than_the_run(self, messages: List[Dict[str, Any]]) -> Set[Optional[str]]:

@@ -17,27 +17,27 @@ _TEXT, _REASONING = "text", "reasoning"
 class Said:
     """Collects what one chunk appended, and whether that was at the end of what had been said before."""
 
-    __slots__ = ("_pieces", "_replaced", "args")
+    __slots__ = ("_reasoning", "_text", "args")
 
     def __init__(self) -> None:
-        self._pieces = {_TEXT: "", _REASONING: ""}
-        self._replaced = {_TEXT: False, _REASONING: False}
+        # None once something was said elsewhere than at the end.
+        self._text: Optional[str] = ""
+        self._reasoning: Optional[str] = ""
         self.args: Dict[str, str] = {}
 
     def say(self, channel: str, piece: str, *, at_end: bool = True) -> None:
-        if at_end and not self._replaced[channel]:
-            self._pieces[channel] += piece
+        if channel == _TEXT:
+            self._text = None if self._text is None or not at_end else self._text + piece
         else:
-            self._replaced[channel] = True
-            self._pieces[channel] = ""
+            self._reasoning = None if self._reasoning is None or not at_end else self._reasoning + piece
 
     @property
     def reasoned(self) -> bool:
-        return bool(self._pieces[_REASONING])
+        return bool(self._reasoning)
 
     def delta(self) -> Delta:
-        replaced = self._replaced[_TEXT] or self._replaced[_REASONING]
-        return delta_of(self._pieces[_TEXT], self._pieces[_REASONING], self.args, replaced)
+        replaced = self._text is None or self._reasoning is None
+        return delta_of(self._text or "", self._reasoning or "", self.args, replaced)
 
 
 class Content:

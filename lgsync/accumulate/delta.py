@@ -31,21 +31,17 @@ class Delta(NamedTuple):
 
     def __reduce__(self) -> Tuple[Any, ...]:
         # A read-only mapping cannot be pickled as it is.
-        return _delta, (self.text, self.reasoning, dict(self.tool_args), self.replaced)
+        return delta_of, (self.text, self.reasoning, dict(self.tool_args), self.replaced)
 
 
 EMPTY = Delta()
 
 
-def _delta(text: str, reasoning: str, tool_args: Dict[str, str], replaced: bool) -> Delta:
-    return Delta(text, reasoning, MappingProxyType(tool_args) if tool_args else _NO_ARGS, replaced)
-
-
 def delta_of(text: str, reasoning: str, tool_args: Dict[str, str], replaced: bool) -> Delta:
     """A delta of these parts, cheap where there is little to say."""
-    if not (text or reasoning or tool_args or replaced):
-        return EMPTY
-    return _delta(text, reasoning, tool_args, replaced)
+    if tool_args:
+        return Delta(text, reasoning, MappingProxyType(tool_args), replaced)
+    return Delta(text, reasoning, _NO_ARGS, replaced) if text or reasoning or replaced else EMPTY
 
 
 def text_difference(before: Tuple[str, str], after: Tuple[str, str]) -> Delta:

@@ -66,8 +66,8 @@ class Fold:
         return self._journal.version
 
     @property
-    def conflicts(self) -> List[str]:
-        """What did not fit together so far; it only grows."""
+    def conflicts(self) -> Tuple[str, ...]:
+        """What did not fit together so far, in words."""
         return self._journal.conflicts
 
     def add(self, chunk: Mapping[str, Any]) -> Tuple[Delta, bool]:
@@ -87,7 +87,8 @@ class Fold:
             self._add_calls(_calls_as_chunks(chunk), said)
         if chunk.get("usage_metadata") is not None:
             self._add_usage(chunk["usage_metadata"])
-        self._add_fields(chunk)
+        if journal.version == 1 or chunk.get("name") or "tool_call_id" in chunk:
+            self._add_fields(chunk)
         if self.last or chunk.get("chunk_position") == "last":
             self.last = True
             self._finish_blocks()

@@ -18,13 +18,16 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "ABSENT"})()
 # Parts are joined once there are many of them for the length of the text: that bounds memory at a constant cost a part.
 _MANY_PARTS = 512
 
+_NESTED = (dict, list, tuple)
+
 
 def owned(value: Any) -> Any:
     """A copy of a JSON value that shares nothing mutable with it."""
+    # The leaves are told apart before the call: most of a value is leaves.
     if isinstance(value, dict):
-        return {key: owned(item) for key, item in value.items()}
+        return {key: owned(item) if isinstance(item, _NESTED) else item for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [owned(item) for item in value]
+        return [owned(item) if isinstance(item, _NESTED) else item for item in value]
     return value
 
 

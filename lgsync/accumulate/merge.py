@@ -6,7 +6,7 @@ difference: where langchain-core raises for values that do not fit, what came fi
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .history import Cell, Series, Table, Text, owned
 
@@ -20,16 +20,23 @@ _MAX_DEPTH = 100
 class Journal:
     """What one chunk did to the tree: the version it makes, whether anything changed, and what did not fit."""
 
-    __slots__ = ("changed", "conflicts", "version")
+    __slots__ = ("_conflicts", "changed", "version")
 
     def __init__(self) -> None:
         self.version = 0
         self.changed = False
-        self.conflicts: List[str] = []
+        self._conflicts: Dict[str, str] = {}
+
+    @property
+    def conflicts(self) -> Tuple[str, ...]:
+        return tuple(self._conflicts.values()) if self._conflicts else ()
 
     def conflict(self, place: str, kept: Any, other: Any) -> None:
-        self.changed = True
-        self.conflicts.append(f"{place}: {_kind_name(other)} does not fit {_kind_name(kept)}; kept what came first")
+        """Note that two values do not fit, once for each place: a provider that errs does so with every chunk."""
+        if place not in self._conflicts:
+            self.changed = True
+            said = f"{_kind_name(other)} does not fit {_kind_name(kept)}; kept what came first"
+            self._conflicts[place] = f"{place}: {said}"
 
 
 def _kind(value: Any) -> type:

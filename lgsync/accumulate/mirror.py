@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Set, Union
+from typing import Dict, List, Optional, Sequence, Set, Union
 
 from .track import Track
 
@@ -28,6 +28,8 @@ class Mirror:
     def __init__(self) -> None:
         self._tracks: List[Track] = []
         self._members: Set[Track] = set()
+        # Removals that stand in the list like messages, as what follows a removal of everything does.
+        self._standing: Dict[Optional[str], Track] = {}
 
     @property
     def tracks(self) -> List[Track]:
@@ -52,6 +54,7 @@ class Mirror:
         places = [place for place, entry in enumerate(entries) if _removes_all(entry)]
         if places:
             rest = entries[places[-1] + 1 :]
+            self._standing = {entry.id: entry.track for entry in rest if isinstance(entry, Removal)}
             return self.replace([entry.track if isinstance(entry, Removal) else entry for entry in rest])
         removed: Set[str] = set()
         for entry in entries:
@@ -60,11 +63,19 @@ class Mirror:
                 continue
             removed.discard(entry.head.id or "")
             if entry not in self._members:
-                self._members.add(entry)
-                self._tracks.append(entry)
+                self._add(entry)
         if not removed:
             return []
         return self.replace([track for track in self._tracks if track.head.id not in removed])
+
+    def _add(self, track: Track) -> None:
+        self._members.add(track)
+        standing = self._standing.pop(track.head.id, None)
+        if standing in self._members:
+            self._members.discard(standing)
+            self._tracks[self._tracks.index(standing)] = track
+        else:
+            self._tracks.append(track)
 
 
 def _removes_all(entry: Union[Track, Removal]) -> bool:

@@ -50,7 +50,7 @@ class Track:
             source=source,
             delta=delta,
             revision=self.revision,
-            conflicts=tuple(self.state.conflicts),
+            conflicts=self.state.conflicts,
         )
         return self.latest
 

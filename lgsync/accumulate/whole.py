@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Mapping, Tuple
 
 from .blocks import agrees, message_type, reasoning_of, text_of
 from .history import owned
@@ -26,14 +26,11 @@ class Whole:
     __slots__ = ("_message",)
 
     version = 0
+    conflicts: Tuple[str, ...] = ()
     last = False
 
     def __init__(self, message: Mapping[str, Any]) -> None:
         self._message: Dict[str, Any] = owned(dict(message))
-
-    @property
-    def conflicts(self) -> List[str]:
-        return []
 
     def overlaid(self, message: Mapping[str, Any]) -> Whole:
         """This message as ``message`` has it; what that leaves out stays, unless it is of another type."""

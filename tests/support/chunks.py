@@ -6,13 +6,14 @@ import json
 from typing import Any, Dict, List
 
 from hypothesis import strategies as st
-from server_events import piece
+from server_events import complete, human, partial, piece, removal, streamed, tool, updates, values, whole
 
 __all__ = [
     "any_chunks",
     "chunk",
     "content",
     "json_values",
+    "run_events",
     "scripted_chunks",
     "texts",
 ]
@@ -140,3 +141,58 @@ def scripted_chunks(id_: str, text: str, cuts: List[int], *, calls: List[Dict[st
     usage = {"input_tokens": 1, "output_tokens": len(chunks), "total_tokens": 1 + len(chunks)}
     chunks.append(piece(id_, response_metadata={"finish_reason": "stop"}, usage_metadata=usage))
     return [*chunks, piece(id_, last=True)]
+
+
+_message_ids = st.sampled_from(["a", "b", "c", "lc_run--1", "lc_run--2"])
+_tasks = st.sampled_from(["n:1", "n:2", "m:3", "sub:4|n:5"])
+_suffixes = st.sampled_from(["", "", "|sub:4"])
+_texts = st.sampled_from(["", "x", "xy", "xyz", "other"])
+_metadata = st.sampled_from([{}, {}, {"finish_reason": "stop"}])
+
+
+def _wholes(kinds: st.SearchStrategy[Any], ids: st.SearchStrategy[Any]) -> st.SearchStrategy[Dict[str, Any]]:
+    return st.builds(
+        lambda kind, id_, text, metadata: {**kind(id_, text), "response_metadata": metadata},
+        kinds,
+        ids,
+        _texts,
+        _metadata,
+    )
+
+
+_told = _wholes(st.sampled_from([whole, human, tool]), _message_ids)
+_listed = _told | _wholes(st.just(whole), st.none())
+_removals = st.sampled_from(["a", "b", "lc_run--1", "__remove_all__"]).map(removal)
+_written = st.lists(st.one_of(_listed, _listed, _listed, _removals), max_size=4)
+
+_streamed = st.builds(
+    lambda id_, text, last, task: streamed(piece(id_, text, last=last), task=task),
+    _message_ids | st.none(),
+    _texts,
+    st.sampled_from([False, False, True]),
+    _tasks,
+)
+
+#: Events of a run in any order, most of which no server would send so: nothing may be told wrongly even then.
+run_events = st.lists(
+    st.one_of(
+        _streamed,
+        _streamed,
+        st.builds(lambda message, task: streamed(message, task=task), _told, _tasks),
+        st.lists(_told, max_size=2).map(lambda messages: partial(*messages)),
+        st.lists(_told, max_size=2).map(lambda messages: complete(*messages)),
+        st.builds(lambda messages, suffix: values(*messages, suffix=suffix), st.lists(_listed, max_size=4), _suffixes),
+        st.builds(
+            lambda node, messages, suffix: updates(node, *messages, suffix=suffix),
+            st.sampled_from(["n", "m"]),
+            _written,
+            _suffixes,
+        ),
+        st.builds(
+            lambda run, attempt: ("metadata", {"run_id": run, "attempt": attempt}),
+            st.sampled_from(["r1", "r1", "r2"]),
+            st.sampled_from([1, 1, 2]),
+        ),
+    ),
+    max_size=14,
+)

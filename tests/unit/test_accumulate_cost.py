@@ -1,0 +1,213 @@
+"""What accumulating costs, counted in lines of code run and characters copied, never in seconds.
+
+Each promise is one of growth: twice as many chunks may cost about twice as much, and no more.
+"""
+
+from __future__ import annotations
+
+import json as standard_json
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from server_events import call, piece, streamed
+
+import lgsync.accumulate
+from lgsync.accumulate import MessageAccumulator, fold, history, partial_json
+
+_HERE = str(Path(lgsync.accumulate.__file__).parent)
+_TWICE = 2.2
+_LONGEST = len(',{"a":1}')
+
+
+class Meter:
+    """Counts lines of the accumulator that run, and characters that C code copies or parses for it."""
+
+    def __init__(self, monkeypatch):
+        self.lines = 0
+        self.characters = 0
+        joined, loads = history.Text.now, standard_json.loads
+
+        def counted_join(text):
+            if text._parts:
+                self.characters += text.length
+            return joined(text)
+
+        def counted_loads(text, **options):
+            self.characters += len(text)
+            return loads(text, **options)
+
+        monkeypatch.setattr(history.Text, "now", counted_join)
+        for module in (fold, partial_json):
+            monkeypatch.setattr(module, "json", type("json", (), {**vars(standard_json), "loads": counted_loads}))
+
+    def of(self, work, *args):
+        """(lines, characters) that this piece of work takes."""
+        self.lines = self.characters = 0
+        sys.settrace(self._trace)
+        try:
+            work(*args)
+        finally:
+            sys.settrace(None)
+        return self.lines, self.characters
+
+    def _trace(self, frame, event, _):
+        if not frame.f_code.co_filename.startswith(_HERE):
+            return None
+        self.lines += event == "line"
+        return self._trace
+
+
+@pytest.fixture
+def meter(monkeypatch):
+    return Meter(monkeypatch)
+
+
+def text_chunks(n):
+    return [piece(content="word ") for _ in range(n)]
+
+
+def block_chunks(n):
+    return [piece(content=[{"type": "text", "text": "word ", "index": 0}]) for _ in range(n)]
+
+
+def loose_block_chunks(n):
+    return [piece(content=[{"type": "text", "text": "word "}]) for _ in range(n)]
+
+
+def indexed_block_chunks(n):
+    return [piece(content=[{"type": "text", "text": "word ", "index": i}]) for i in range(n)]
+
+
+def same_index_chunks(n):
+    return [piece(content=[{"type": "text", "text": "word ", "index": 0, "id": f"id{i}"}]) for i in range(n)]
+
+
+def call_chunks(n):
+    first = piece(tool_call_chunks=[call('{"text": "', id_="c", name="f")])
+    return [first, *(piece(tool_call_chunks=[call("word \\n")]) for _ in range(n))]
+
+
+def list_call_chunks(n):
+    first = piece(tool_call_chunks=[call('{"list": [0', id_="c", name="f")])
+    return [first, *(piece(tool_call_chunks=[call(',{"a":1}')]) for _ in range(n))]
+
+
+def thought_chunks(n):
+    return [piece(additional_kwargs={"reasoning_content": "word "}) for _ in range(n)]
+
+
+def logged_chunks(n):
+    return [piece(content="a", response_metadata={"logprobs": {"content": [{"token": "a"}]}}) for _ in range(n)]
+
+
+every_kind = pytest.mark.parametrize(
+    "chunks",
+    [
+        text_chunks,
+        block_chunks,
+        loose_block_chunks,
+        indexed_block_chunks,
+        same_index_chunks,
+        call_chunks,
+        list_call_chunks,
+        thought_chunks,
+        logged_chunks,
+    ],
+)
+
+
+def fed(chunks):
+    """Feed all, reading what a loop that prints reads."""
+    accumulator = MessageAccumulator()
+    for chunk in chunks:
+        for message in accumulator.feed(streamed(chunk)):
+            assert message.delta.text is not None
+    return accumulator
+
+
+def fed_and_read_at_the_end(chunks):
+    accumulator = fed(chunks)
+    (message,) = accumulator.close("success")
+    assert message.text is not None
+    assert message.tool_calls is not None
+    assert message.to_dict()
+
+
+@every_kind
+def test_each_chunk_costs_what_it_is_however_long_the_message(meter, chunks):
+    few, _ = meter.of(fed, chunks(300))
+    many, characters = meter.of(fed, chunks(600))
+    assert many < _TWICE * few
+    assert characters < 2 * 600 * _LONGEST
+
+
+@every_kind
+def test_a_stream_read_at_its_end_costs_what_it_is_long(meter, chunks):
+    few, _ = meter.of(fed_and_read_at_the_end, chunks(300))
+    many, characters = meter.of(fed_and_read_at_the_end, chunks(600))
+    assert many < _TWICE * few
+    # Joined while it came, joined for the reader, parsed, and parsed again if it was cut.
+    assert characters < 5 * 600 * _LONGEST
+
+
+def test_a_call_of_many_pieces_costs_about_what_a_text_of_many_pieces_costs(meter):
+    text, _ = meter.of(fed_and_read_at_the_end, text_chunks(1000))
+    arguments, _ = meter.of(fed_and_read_at_the_end, call_chunks(1000))
+    assert arguments < 4 * text
+
+
+def test_reading_a_growing_call_each_time_looks_at_each_piece_once(meter):
+    def read_each_time(chunks):
+        accumulator = MessageAccumulator()
+        for chunk in chunks:
+            for message in accumulator.feed(streamed(chunk)):
+                assert message.tool_calls
+
+    few, _ = meter.of(read_each_time, call_chunks(200))
+    many, _ = meter.of(read_each_time, call_chunks(400))
+    assert many < _TWICE * few
+
+
+def test_broken_arguments_cost_no_more_than_their_length(meter):
+    def read(args):
+        accumulator = MessageAccumulator()
+        (message,) = accumulator.feed(streamed(piece(tool_call_chunks=[call(args, name="f")], last=True)))
+        assert message.invalid_tool_calls or message.tool_calls
+
+    def missing_comma(n):
+        return '{"a": 1 "b": [' + '"word", ' * n + "1]}"
+
+    few = meter.of(read, missing_comma(500))
+    many = meter.of(read, missing_comma(1000))
+    assert many[0] < _TWICE * few[0]
+    assert many[1] < _TWICE * few[1]
+
+
+def test_a_change_nobody_reads_works_nothing_out(meter):
+    _, characters = meter.of(fed, [piece(tool_call_chunks=[call('{"a":1}', name="f")]) for _ in range(200)])
+    assert characters == 0
+
+
+def test_what_was_read_once_is_not_worked_out_again(meter):
+    accumulator = fed(call_chunks(200))
+    (message,) = accumulator.close("success")
+    first, _ = meter.of(lambda: message.text)
+    again, characters = meter.of(lambda: message.text)
+    assert again < first
+    assert characters == 0
+
+
+def test_memory_follows_the_text_and_not_its_square():
+    def used(n):
+        tracemalloc.start()
+        accumulator = fed(text_chunks(n))
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert accumulator.run_messages
+        return held
+
+    few, many = used(2000), used(4000)
+    assert many < 2.5 * few
+    assert many < 4000 * 200
