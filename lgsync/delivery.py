@@ -7,19 +7,16 @@ never an end.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .errors import ConnectionLost, LgsyncError, NotFoundError, RunError, StreamLost, run_error
 from .parts import StreamPart
 from .paths import segment
 from .rest import Rest
+from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource
 
 __all__ = ["Delivery"]
-
-_EXCEPTION_REPR = re.compile(r"(?P<name>[A-Za-z_][\w.]*)\((?P<quote>['\"])(?P<detail>.*)(?P=quote),?\)$", re.DOTALL)
-_UNFINISHED = ("pending", "running")
 
 
 class Delivery:
@@ -133,7 +130,7 @@ class Delivery:
         except LgsyncError as exc:
             raise self._lost(f"how the run ended could not be asked: {exc}") from exc
         status = run.get("status") if isinstance(run, dict) else None
-        if status in _UNFINISHED:
+        if status in UNFINISHED:
             raise self._lost(f"the connection ended while the run was still {status}")
         return self._outcome_of(status)
 
@@ -148,16 +145,12 @@ class Delivery:
     def _look_for_a_pause(self, outcome: str) -> str:
         """Streams of messages alone do not show interrupts: the thread's tasks do."""
         state = self._state_or_lost()
-        for task in state.get("tasks") or ():
-            if task.get("interrupts"):
-                self._note_interrupts(task["interrupts"])
+        self._note_interrupts(interrupts_in(state))
         return "interrupted" if self._interrupts or state.get("next") else outcome
 
     def _failure_from_state(self, status: Any) -> RunError:
-        for task in self._state_or_lost().get("tasks") or ():
-            if task.get("error"):
-                return self._run_error(_error_of_repr(str(task["error"])))
-        return self._run_error(f"its status is {status!r}")
+        error, message = failure_in(self._state_or_lost())
+        return self._run_error({"error": error, "message": message or f"its status is {status!r}"})
 
     def _state_or_lost(self) -> Dict[str, Any]:
         try:
@@ -179,9 +172,3 @@ class Delivery:
 
     def _run_path(self) -> str:
         return f"/threads/{segment(self.thread_id, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
-
-
-def _error_of_repr(text: str) -> Dict[str, Optional[str]]:
-    """What a thread's task keeps of an exception is its repr, such as ``ValueError('no such city')``."""
-    match = _EXCEPTION_REPR.match(text)
-    return {"error": match["name"], "message": match["detail"]} if match else {"error": None, "message": text}

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional
 
 from ..errors import NotFoundError, ResponseError
 from ..paths import segment
 from ..rest import Rest
+from ..thread_state import interrupts_in
 from ..transport import Timeout
 from .commands import protocol_error
 from .http import HTTPTransport
 
-__all__ = ["UNFINISHED", "RunCalls", "failure_in", "interrupts_in"]
-
-#: The statuses of a run that has not ended.
-UNFINISHED = ("pending", "running")
-
-_EXCEPTION = re.compile(r"(?P<name>[A-Za-z_][\w.]*)\((?P<quote>['\"])(?P<message>.*)(?P=quote),?\)$", re.DOTALL)
+__all__ = ["RunCalls"]
 
 
 class RunCalls:
@@ -119,27 +114,3 @@ class RunCalls:
         return self._rest.call(
             method, path, json=json, params=query, headers=self.headers, timeout=timeout or self.timeout
         )
-
-
-def interrupts_in(state: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What a thread in this state waits for: ``{"id", "value"}`` each, those of subgraphs too."""
-    found = [interrupt for task in _tasks(state) for interrupt in task.get("interrupts") or ()]
-    return [interrupt for interrupt in found if isinstance(interrupt, dict)]
-
-
-def failure_in(state: Mapping[str, Any]) -> Tuple[Optional[str], str]:
-    """The class and the text of what failed, from the repr that the failed task keeps."""
-    for task in _tasks(state):
-        text = str(task.get("error") or "")
-        found = _EXCEPTION.match(text)
-        if found:
-            return found["name"], found["message"]
-        if text:
-            name = re.match(r"[A-Za-z_][\w.]*(?=\()", text)
-            return (name[0] if name else None), text
-    return None, "the run failed"
-
-
-def _tasks(state: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    tasks = state.get("tasks")
-    return [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []

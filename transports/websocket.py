@@ -8,11 +8,12 @@ import os
 import weakref
 from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple, Union
 
+from ..thread_state import UNFINISHED
 from ..transport import Capabilities, PartSource, RunJoin, RunStart, TransportConfig, refuse
 from .commands import check_start, is_answer, respond_params, start_params
 from .connection import Connection, Target, open_connection
 from .http import HTTPTransport
-from .run_calls import UNFINISHED, RunCalls
+from .run_calls import RunCalls
 from .websocket_source import WebSocketSource
 
 __all__ = ["WebSocketTransport"]

@@ -11,11 +11,12 @@ from typing import Any, Deque, Dict, Iterable, List, Mapping, NamedTuple, Option
 
 from ..errors import ConnectionLost, ConnectionTimeout, LgsyncError, NotFoundError
 from ..parts import StreamPart
+from ..thread_state import UNFINISHED, failure_in, interrupts_in
 from ..transport import PartSource, Timeout
 from .commands import protocol_error
 from .connection import Connection
 from .protocol import CHANNELS, Translator, root_event, run_of
-from .run_calls import UNFINISHED, RunCalls, failure_in, interrupts_in
+from .run_calls import RunCalls
 
 __all__ = ["WebSocketSource"]
 
@@ -25,6 +26,9 @@ _PATIENCE = 4
 # While a run that is over is waited for: how long the wire must be quiet, and the longest pause between two questions.
 _QUIET_SECONDS = 0.1
 _LONGEST_PAUSE = 2.0
+
+# How long a run that is over without a word is given to have its last words arrive.
+_AFTERWARDS_SECONDS = 0.5
 
 # The last of the growing pauses in which a run whose successor has begun may still be called running.
 _SETTLING_SECONDS = 10.0
@@ -123,7 +127,7 @@ class WebSocketSource(PartSource):
             return self._pause
         if self._may_be_gone or self._muted_until is not None:
             return min(self._probe_seconds, 1.0 if self._may_be_gone else _QUIET_SECONDS)
-        return self._probe_seconds
+        return min(self._probe_seconds, _AFTERWARDS_SECONDS) if self._signs.over else self._probe_seconds
 
     # ------------------------------------------------------------------ frames
 
@@ -197,18 +201,18 @@ class WebSocketSource(PartSource):
         self.heartbeats, self.last_activity = self._signs.count, self._signs.last
         if self._translator.ended == "interrupted":
             self._settle(status)
-        elif status is None or (status not in UNFINISHED and self._said_all(status)):
+        elif status not in UNFINISHED and self._said_all():
             self._conclude(status)
 
-    def _said_all(self, status: str) -> bool:
-        """Whether nothing more of the finished run is on its way."""
-        return self._may_be_gone or (self._signs.answered and self._signs.seen_finished(status))
+    def _said_all(self) -> bool:
+        """Whether nothing more is on its way from a run that is over: it was so before the last pong, too."""
+        return self._may_be_gone or (self._signs.answered and self._signs.over_before)
 
     def _settle(self, status: Optional[str]) -> None:
         """After an interrupt: what else the run says comes until its status says that it is over, and then a little."""
         if status in UNFINISHED:
             self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
-        elif status is None or self._said_all(status):
+        elif self._said_all():
             self._conclude(status)
         else:
             self._pause = _QUIET_SECONDS
@@ -253,7 +257,7 @@ class WebSocketSource(PartSource):
 
     def _fail(self, message: Optional[str]) -> None:
         name, kept = failure_in(self._state())
-        data = {"error": name, "message": kept if message is None else message}
+        data = {"error": name, "message": message or kept or "the run failed"}
         parts = self._translator.finish() if self._started else []
         self._ready.extend([*parts, *self._translator.numbered([StreamPart("error", data)], last=False)])
         self._end("error")
@@ -289,7 +293,8 @@ class _Resume(NamedTuple):
 class _SignsOfLife:
     """What tells a quiet run from a dead connection: the run's status over HTTP, and pongs on the socket itself.
 
-    ``count`` and ``last`` (time.monotonic()) are of the signs that came; ``answered`` says that the last ping was.
+    ``count`` and ``last`` (time.monotonic()) are of the signs that came; ``answered`` says that the last ping was;
+    ``over`` that the run has ended or is gone, ``over_before`` that this was so one question earlier.
     """
 
     def __init__(self, run: RunCalls, connection: Connection, seconds: float) -> None:
@@ -301,7 +306,8 @@ class _SignsOfLife:
         self._pong: Optional[threading.Event] = None
         self._timeout = Timeout(seconds, seconds)
         self._missed = 0
-        self._finished: Optional[str] = None
+        self.over = False
+        self.over_before = False
 
     def ask(self) -> Optional[str]:
         """The run's status. Raises ConnectionTimeout once neither status nor pong comes for too long."""
@@ -321,12 +327,8 @@ class _SignsOfLife:
             self._missed = 0
             self.count += 1
             self.last = time.monotonic()
+        self.over_before, self.over = self.over, status not in UNFINISHED
         return status
-
-    def seen_finished(self, status: Optional[str]) -> bool:
-        """Whether this is the second time that the run is seen finished: by now all it said has arrived."""
-        before, self._finished = self._finished, status
-        return before == status
 
     def _miss(self, why: str, cause: Optional[LgsyncError]) -> None:
         self._missed += 1
