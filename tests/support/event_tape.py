@@ -100,8 +100,9 @@ class Tape:
 
     def said(self, id: str, *texts: str, namespace: Sequence[str] = (), **extra: Any) -> List[Envelope]:  # noqa: A002
         """A whole message of one text, streamed in pieces, with nothing else in between."""
+        start = self.start(id, namespace)
         pieces = [self.text(text, namespace=namespace) for text in texts]
-        return [self.start(id, namespace), *pieces, *self.ended("".join(texts), namespace, **extra)]
+        return [start, *pieces, *self.ended("".join(texts), namespace, **extra)]
 
 
 def translated(
