@@ -68,10 +68,12 @@ class Track:
             self.latest = Message(self.head, self.state, status=told.status, source=told.source, revision=told.revision)
 
     def words(self) -> Tuple[str, str]:
-        """The text and the reasoning that a reader of the changes has seen so far."""
-        if self.status is None:
-            return "", ""
+        """The text and the reasoning as they are now."""
         return self.state.text(self.state.version), self.state.reasoning(self.state.version)
+
+    def heard(self) -> Tuple[str, str]:
+        """The text and the reasoning that a reader of the changes has by now."""
+        return ("", "") if self.status is None else self.words()
 
     def as_dict(self) -> Dict[str, Any]:
         return {**self.state.to_dict(self.state.version, True), "id": self.head.id}

@@ -64,6 +64,12 @@ def test_a_message_that_was_there_before_and_is_changed_is_revised(accumulator):
     assert (change.id, change.status, change.text) == ("h", "revised", "hello")
 
 
+@pytest.mark.parametrize("event", [values(human("h", "hello")), values()])
+def test_the_words_of_history_that_changes_are_not_new_words(accumulator, event):
+    (change,) = told(accumulator, [values(human("h", "hi")), event])
+    assert (change.delta.text, change.delta.replaced) == ("", True)
+
+
 def test_a_message_that_is_gone_is_removed(accumulator):
     told(accumulator, [values(), values(whole("a", "x"), whole("b", "y"))])
     (change,) = accumulator.feed(values(whole("b", "y")))

@@ -1,0 +1,133 @@
+"""The book of all messages of a run: which are known, which were told, which are open, and how each change is told."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Set
+
+from .blocks import agrees
+from .delta import EMPTY, Delta, text_difference
+from .fold import Fold, is_chunk
+from .history import owned
+from .message import Head, Message
+from .track import Track
+from .whole import Whole
+
+__all__ = ["Ledger"]
+
+# A message of the thread's history changes: its words are not new, yet nobody has heard them from this run.
+_UNHEARD = Delta(replaced=True)
+
+
+class Ledger:
+    """Every change of a message goes through here, so that each message ends exactly once."""
+
+    def __init__(self) -> None:
+        self.ignored = 0
+        #: By id. Two ids lead to one track where the state said that they are one message.
+        self.tracks: Dict[str, Track] = {}
+        #: Messages without an id, until the state gives them one.
+        self.nameless: List[Track] = []
+        self._told: List[Track] = []
+        self._open: Dict[Track, None] = {}
+        self._by_task: Dict[Any, List[Track]] = {}
+
+    @property
+    def told(self) -> List[Track]:
+        """The tracks of which something was told, by first appearance."""
+        return list(self._told)
+
+    @property
+    def open(self) -> List[Track]:
+        """The tracks that are streaming."""
+        return list(self._open)
+
+    def of_task(self, task: Any) -> List[Track]:
+        """The tracks that one task showed."""
+        return list(self._by_task.get(task, ()))
+
+    def known(self, id_: Optional[str]) -> Optional[Track]:
+        """The track of an id of which more is known than empty chunks."""
+        track = self.tracks.get(id_) if id_ else None
+        return track if track is not None and (track.status is not None or track.in_history) else None
+
+    def unusable(self) -> List[Message]:
+        """Count a part, or a message in it, that cannot be used."""
+        self.ignored += 1
+        return []
+
+    def show(self, track: Track, head: Head) -> None:
+        """From now on this message belongs to the run, at the place the event names."""
+        track.head = head._replace(metadata=owned(dict(head.metadata)))
+        self._by_task.setdefault(head.task, []).append(track)
+
+    def tell(self, track: Track, status: str, source: str, delta: Delta = EMPTY) -> Message:
+        if track.revision == 0:
+            self._told.append(track)
+        if status == "streaming":
+            self._open[track] = None
+        else:
+            self._open.pop(track, None)
+        return track.tell(status, source, delta)
+
+    def tell_first(self, track: Track, status: str, source: str) -> Message:
+        """All words are the delta of a message that nobody has heard of."""
+        return self.tell(track, status, source, text_difference(("", ""), track.words()))
+
+    def tell_nameless(self, message: Dict[str, Any], head: Head) -> List[Message]:
+        """A message without an id is told once, by itself."""
+        state: Any = Fold() if is_chunk(message) else Whole(message)
+        if isinstance(state, Fold):
+            state.add(message)
+        track = Track(head, state)
+        self.show(track, head)
+        self.nameless.append(track)
+        return [self.tell_first(track, "complete", "whole")]
+
+    def end(self, track: Track, well: bool) -> Message:
+        source = track.latest.source if track.latest else "chunk"
+        return self.tell(track, "complete" if well else "incomplete", source)
+
+    def end_all(self) -> List[Message]:
+        """Nothing that is open will go on."""
+        return [self.end(track, False) for track in self.open]
+
+    def remove(self, track: Track, source: str) -> List[Message]:
+        if track.status == "removed":
+            return []
+        delta = _UNHEARD if track.in_history else EMPTY
+        ended = [self.end(track, False)] if track.status == "streaming" else []
+        return [*ended, self.tell(track, "removed", source, delta)]
+
+    def confirm(self, track: Track, source: str) -> List[Message]:
+        """The state, or a whole message, says of this message what is known."""
+        if track.status == "streaming":
+            return [self.tell(track, "complete", source)]
+        if track.status in ("incomplete", "removed"):
+            return [self.tell(track, "revised", source)]
+        return []
+
+    def replace(self, track: Track, message: Mapping[str, Any], status: str, source: str) -> Message:
+        """Someone who knows better says what this message is."""
+        history_changes = track.in_history and status == "revised"
+        heard = track.heard()
+        track.overlay(message)
+        delta = _UNHEARD if history_changes else text_difference(heard, track.words())
+        return self.tell(track, status, source, delta)
+
+    def other_half(self, track: Track, message: Mapping[str, Any], elsewhere: Set[Optional[str]]) -> Optional[Track]:
+        """The rest of a message whose chunks came under two ids, if the state says that these are one message.
+
+        ``message`` is what the state has under the one id, ``elsewhere`` are the ids it has besides.
+        """
+        if track.status is None:
+            return None
+        for other in self._by_task.get(track.head.task, ()):
+            if other is track or other.status == "removed" or other.head.id in elsewhere:
+                continue
+            for first, second in ((track, other), (other, track)):
+                both = Fold()
+                both.add(first.state.as_chunk())
+                both.add(second.state.as_chunk())
+                if agrees(both.to_dict(both.version, True), {**message, "id": None}):
+                    return other
+        return None

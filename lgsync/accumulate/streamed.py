@@ -1,0 +1,159 @@
+"""What the message events of a run say: chunks, whole messages, cumulative snapshots."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from .blocks import agrees, message_type
+from .delta import text_difference
+from .fold import Fold, is_chunk, is_empty
+from .ledger import Ledger
+from .message import Head, Message
+from .mirror import Mirror, Removal
+from .track import Track, head_of, usable_id
+from .whole import Whole, sent_message
+
+__all__ = ["StreamReader"]
+
+Namespace = Tuple[str, ...]
+
+
+class StreamReader:
+    """Reads ``messages``, ``messages/metadata``, ``messages/partial`` and ``messages/complete``."""
+
+    def __init__(self, ledger: Ledger, mirror: Mirror) -> None:
+        self._ledger = ledger
+        self._mirror = mirror
+        self._announced: Dict[str, Any] = {}
+
+    def on_tuple(self, data: Any, suffix: Namespace) -> List[Message]:
+        if not isinstance(data, (list, tuple)) or len(data) != 2:
+            return self._ledger.unusable()
+        message, metadata = sent_message(data[0]), data[1]
+        if not isinstance(message, dict):
+            return self._ledger.unusable()
+        if is_chunk(message):
+            return self._take_chunk(message, metadata, suffix)
+        return self._take_whole(message, metadata, suffix, "complete", "whole")
+
+    def on_announcement(self, data: Any, _suffix: Namespace) -> List[Message]:
+        if not isinstance(data, dict):
+            return self._ledger.unusable()
+        for id_, about in data.items():
+            self._announced[id_] = about.get("metadata") if isinstance(about, dict) else None
+        return []
+
+    def on_partial(self, data: Any, suffix: Namespace) -> List[Message]:
+        return self._take_wholes(data, suffix, "streaming", "snapshot")
+
+    def on_complete(self, data: Any, suffix: Namespace) -> List[Message]:
+        return self._take_wholes(data, suffix, "complete", "whole")
+
+    # -- chunks --------------------------------------------------------------------------------------------------------
+
+    def _take_chunk(self, chunk: Dict[str, Any], metadata: Any, suffix: Namespace) -> List[Message]:
+        id_ = usable_id(chunk)
+        if id_ is None:
+            return [] if is_empty(chunk) else self._ledger.tell_nameless(chunk, head_of(None, suffix, metadata))
+        track = self._ledger.tracks.get(id_)
+        if track is None or track.status is None:
+            return self._take_first_chunk(id_, track, chunk, head_of(id_, suffix, metadata))
+        if track.status == "streaming" and isinstance(track.state, Fold):
+            delta, changed = track.state.add(chunk)
+            if track.state.last:
+                return [self._ledger.tell(track, "complete", "chunk", delta)]
+            return [track.tell("streaming", "chunk", delta)] if changed else []
+        return self._take_late_chunk(track, chunk)
+
+    def _take_first_chunk(self, id_: str, track: Optional[Track], chunk: Dict[str, Any], head: Head) -> List[Message]:
+        says_nothing = is_empty(chunk)
+        if track is None:
+            track = self._ledger.tracks[id_] = Track(head, Fold())
+        elif track.in_history:
+            if says_nothing:
+                return self._end_by_last_of_another_id(chunk, head)
+            track.state = Fold()
+        fold = track.growing()
+        delta, _ = fold.add(chunk)
+        if says_nothing:
+            return self._end_by_last_of_another_id(chunk, head)
+        track.marks_end = "chunk_position" in chunk
+        self._ledger.show(track, head)
+        return [self._ledger.tell(track, "complete" if fold.last else "streaming", "chunk", delta)]
+
+    def _end_by_last_of_another_id(self, chunk: Dict[str, Any], head: Head) -> List[Message]:
+        """The last chunk of a call comes under an id of langchain-core's even if all others had the provider's."""
+        if chunk.get("chunk_position") != "last":
+            return []
+        candidates = [t for t in self._ledger.open if t.head.task == head.task and not t.has_own_end()]
+        return [self._ledger.tell(candidates[0], "complete", "chunk")] if len(candidates) == 1 else []
+
+    def _take_late_chunk(self, track: Track, chunk: Dict[str, Any]) -> List[Message]:
+        """A chunk of a message that was complete, or was known from a snapshot, or belongs to a new attempt."""
+        heard = track.heard()
+        if track.stale:
+            track.stale, track.state = False, Fold()
+        delta, changed = track.growing().add(chunk)
+        if not track.words()[0].startswith(heard[0]):
+            delta = text_difference(heard, track.words())._replace(tool_args=delta.tool_args)
+        if track.status == "streaming":
+            status = "complete" if track.state.last else "streaming"
+            return [self._ledger.tell(track, status, "chunk", delta)] if changed or track.state.last else []
+        return [self._ledger.tell(track, "revised", "chunk", delta)] if changed else []
+
+    # -- whole messages and snapshots ----------------------------------------------------------------------------------
+
+    def _take_wholes(self, data: Any, suffix: Namespace, status: str, source: str) -> List[Message]:
+        """Python servers send one message in such an event, JavaScript ones may send many."""
+        changes: List[Message] = []
+        for value in data if isinstance(data, list) else [data]:
+            message = sent_message(value)
+            if isinstance(message, dict):
+                metadata = self._announced.get(usable_id(message) or "")
+                changes += self._take_whole(message, metadata, suffix, status, source)
+            else:
+                self._ledger.unusable()
+        return changes
+
+    def _take_whole(
+        self, message: Dict[str, Any], metadata: Any, suffix: Namespace, status: str, source: str
+    ) -> List[Message]:
+        id_ = usable_id(message)
+        head = head_of(id_, suffix, metadata)
+        if message_type(message) == "remove":
+            return self._take_removal(id_, head)
+        if id_ is None:
+            return self._ledger.tell_nameless(message, head)
+        track = self._ledger.known(id_)
+        if track is not None:
+            return self._take_snapshot(track, message, head, status, source)
+        if status == "streaming" and is_empty(message):
+            return []
+        track = self._ledger.tracks[id_] = Track(head, Whole(message))
+        self._ledger.show(track, head)
+        return [self._ledger.tell_first(track, status, source)]
+
+    def _take_snapshot(
+        self, track: Track, message: Dict[str, Any], head: Head, status: str, source: str
+    ) -> List[Message]:
+        """An event that says all of a message known already: it replaces, and never adds to it."""
+        if agrees(track.as_dict(), message):
+            # The empty chunk that ends a call repeats the snapshot of the one before it.
+            repeated_end = track.status == "streaming" and track.looks_finished()
+            return self._ledger.confirm(track, source) if status == "complete" or repeated_end else []
+        told_before = track.status is not None
+        if not told_before:
+            self._ledger.show(track, head)
+        goes_on = track.status == "streaming" or (not told_before and status == "streaming")
+        return [self._ledger.replace(track, message, status if goes_on else "revised", source)]
+
+    def _take_removal(self, id_: Optional[str], head: Head) -> List[Message]:
+        """A removal that a node returned. One of everything is left to the state, which knows what came back."""
+        track = self._ledger.tracks.get(id_ or "")
+        if track is None:
+            return []
+        if track in self._mirror and not head.namespace:
+            self._mirror.write([Removal(track.head.id or "", track)])
+        elif track in self._mirror or track.head.namespace != head.namespace:
+            return []
+        return self._ledger.remove(track, "whole")
