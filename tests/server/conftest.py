@@ -16,6 +16,8 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker("server")
+            if item.get_closest_marker("every_python") is None:
+                item.add_marker("full")
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,6 @@ from langgraph_server import dev_server, run_plainly, server_python
 from lgsync.dev_server import DevServer
 from lgsync.errors import ConnectionFailed
 
-# Each starts servers of its own, which takes seconds, and none differs from one Python to the next.
-pytestmark = pytest.mark.full
-
 
 def test_a_killed_server_comes_back_on_its_port() -> None:
     with dev_server("slow") as server:

@@ -9,9 +9,6 @@ import pytest
 import requests
 from langgraph_server import GRAPHS, Gate, PlainRun, run_plainly
 
-# No code of lgsync runs here, so one Python's word is enough.
-pytestmark = pytest.mark.full
-
 
 def _types(run: PlainRun) -> List[str]:
     return [message["type"] for message in run.messages]
