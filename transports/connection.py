@@ -7,7 +7,7 @@ import os
 import ssl
 import threading
 import time
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 import requests
@@ -17,7 +17,7 @@ from websockets.http11 import Response as Handshake
 from websockets.sync.client import ClientConnection, connect
 
 from .. import codec
-from ..errors import ConnectionFailed, ConnectionLost, LgsyncError, ResponseError, status_error
+from ..errors import ConfigurationError, ConnectionFailed, ConnectionLost, LgsyncError, ResponseError, status_error
 from ..transport import Timeout
 from ._failures import translated
 
@@ -93,44 +93,58 @@ def open_connection(target: Target, *, timeout: Timeout, max_message_bytes: int)
     agent = next((value for name, value in target.headers.items() if name.lower() == "user-agent"), None)
     headers = {name: value for name, value in target.headers.items() if name.lower() not in _NOT_FOR_THE_HANDSHAKE}
     stack = contextlib.ExitStack()
-    try:
-        with translated(url, timeout):
-            # Entered as a context manager: websockets 17 warns of any other use.
-            socket = stack.enter_context(
-                connect(
-                    target.websocket_url,
-                    additional_headers=headers,
-                    user_agent_header=agent,
-                    ssl=target.tls,
-                    proxy=target.proxy,
-                    compression=None,
-                    open_timeout=timeout.connect,
-                    # Silence is answered by pings of our own, and only where somebody reads.
-                    ping_interval=None,
-                    close_timeout=_CLOSE_SECONDS,
-                    max_size=max_message_bytes,
-                    max_queue=_QUEUED_FRAMES,
-                    create_connection=_Unredirected,
-                )
+    with _handshake_translated(url, timeout):
+        # Entered as a context manager: websockets 17 warns of any other use.
+        socket = stack.enter_context(
+            connect(
+                target.websocket_url,
+                additional_headers=headers,
+                user_agent_header=agent,
+                ssl=target.tls,
+                proxy=target.proxy,
+                compression=None,
+                open_timeout=timeout.connect,
+                # Silence is answered by pings of our own, and only where somebody reads.
+                ping_interval=None,
+                close_timeout=_CLOSE_SECONDS,
+                max_size=max_message_bytes,
+                max_queue=_QUEUED_FRAMES,
+                create_connection=_Unredirected,
             )
+        )
+    return Connection(socket, stack, url)
+
+
+@contextlib.contextmanager
+def _handshake_translated(url: str, timeout: Timeout) -> Iterator[None]:
+    """Turn what websockets raises while it connects into ConnectionFailed, or the error of the server's refusal."""
+    try:
+        with translated(url, timeout), _as_requests_raises():
+            yield
     except _Refused as exc:
         raise _refusal(url, exc.response) from exc.__cause__
-    except websockets_errors.ProxyError as exc:
+    except (websockets_errors.ProxyError, websockets_errors.InvalidProxy) as exc:
         why = "Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; NO_PROXY exempts hosts."
         raise ConnectionFailed(f"Cannot connect to {url}: the proxy did not connect ({exc}). {why}", url=url) from exc
     except websockets_errors.WebSocketException as exc:
         why = f"the server does not speak WebSocket here ({exc})"
         raise ConnectionFailed(f"Cannot connect to {url}: {why}", url=url) from exc
-    except TimeoutError as exc:
-        raise ConnectionFailed(
-            f"Cannot connect to {url}: no answer within {timeout.connect:g} s. Is the host up, and does a firewall "
-            "stand in between?",
-            url=url,
-        ) from exc
+    except ImportError as exc:
+        raise ConfigurationError(f"Cannot connect to {url} through the proxy of the environment: {exc}") from exc
     except ConnectionLost as exc:
         # Nothing is started by a handshake, so one that breaks has changed nothing.
         raise ConnectionFailed(str(exc), url=url) from exc
-    return Connection(socket, stack, url)
+
+
+@contextlib.contextmanager
+def _as_requests_raises() -> Iterator[None]:
+    """Wrap what the network does as requests would, so that one translation and one advice serves both."""
+    try:
+        yield
+    except TimeoutError as exc:
+        raise requests.exceptions.ConnectTimeout(exc) from exc
+    except OSError as exc:
+        raise requests.exceptions.ConnectionError(exc) from exc
 
 
 class Connection:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ..accumulate import MessageAccumulator
 from ..parts import StreamPart
 from .attribution import Payload, Scope, block_of, index_of
 from .drafts import Draft
@@ -96,7 +97,7 @@ class Translator:
         self._subgraphs = stream_subgraphs
         self._thread_id = thread_id
         self.run_id = run_id
-        self._snapshots: Any = None
+        self._snapshots = MessageAccumulator()
         self._announced: Dict[str, bool] = {}
         self._scopes: Dict[Namespace, Scope] = {}
         self._shown: Dict[str, Message] = {}
@@ -357,10 +358,6 @@ class Translator:
 
     def _snapshot(self, namespace: Namespace, message: Message, metadata: Message) -> List[StreamPart]:
         """What ``stream_mode="messages"`` sends: who it is, once, then all of it so far."""
-        if self._snapshots is None:
-            from ..accumulate import MessageAccumulator
-
-            self._snapshots = MessageAccumulator()
         parts = []
         message_id = str(message.get("id"))
         if message_id not in self._announced:

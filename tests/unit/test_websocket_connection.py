@@ -12,7 +12,7 @@ import pytest
 import requests
 from event_tape import Tape
 from lgsync.transports.websocket import WebSocketTransport
-from rawserver import PATIENCE, refused_port, tls_contexts
+from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
 from thread_server import RUN, ThreadServer
 
 from lgsync.errors import (
@@ -26,7 +26,7 @@ from lgsync.errors import (
     PermissionDeniedError,
     ResponseError,
 )
-from lgsync.transport import TransportConfig, resolve
+from lgsync.transport import Timeout, TransportConfig, resolve
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -122,6 +122,31 @@ def test_a_server_that_is_not_there_is_said_so_with_advice() -> None:
     transport = WebSocketTransport(TransportConfig(f"http://127.0.0.1:{refused_port()}"))
     with pytest.raises(ConnectionFailed, match="langgraph dev"):
         transport.open_run(ThreadServer.start())
+
+
+def test_a_handshake_that_is_never_answered_ends_with_the_connect_timeout() -> None:
+    def never(connection: Connection) -> None:
+        connection.read_request()
+        assert connection.peer_closed()
+
+    with RawServer(answer(200, {"interrupts": {}}, {"Connection": "close"}), never) as server:
+        transport = WebSocketTransport(TransportConfig(server.url, timeout=Timeout(0.05, 5)))
+        with pytest.raises(ConnectionFailed, match="no answer within 0.05 s"):
+            transport.open_run(ThreadServer.start())
+        transport.close()
+
+
+def test_a_server_that_knows_no_websocket_is_said_to() -> None:
+    def other(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"SSH-2.0-x\r\n\r\n")
+        connection.close()
+
+    with RawServer(answer(200, {"interrupts": {}}, {"Connection": "close"}), other) as server:
+        transport = WebSocketTransport(TransportConfig(server.url))
+        with pytest.raises(ConnectionFailed, match="does not speak WebSocket"):
+            transport.open_run(ThreadServer.start())
+        transport.close()
 
 
 def test_a_large_frame_is_no_problem_and_a_larger_one_says_what_to_raise() -> None:
