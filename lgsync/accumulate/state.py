@@ -163,6 +163,7 @@ class StateReader:
     ) -> List[Message]:
         changes: List[Message] = []
         entries: List[Union[Track, Removal]] = []
+        older = self._older_than_the_run(messages)
         for message in messages:
             id_ = usable_id(message)
             known = self._ledger.known(id_)
@@ -174,10 +175,26 @@ class StateReader:
             else:
                 track, _ = self._take_new(message, namespace, {})
                 entries.append(track)
-                changes.append(self._ledger.tell_first(track, "complete", "snapshot"))
+                if id_ not in older:
+                    changes.append(self._ledger.tell_first(track, "complete", "snapshot"))
         if namespace == _ROOT:
             changes += self._remove_gone(self._mirror.write(entries))
         return changes
+
+    def _older_than_the_run(self, messages: List[Dict[str, Any]]) -> Set[str]:
+        """Ids in a write that are not this run's doing: a subgraph hands back its whole list, with its input in front.
+
+        A list of messages grows at its end, so what stands before a message of this run was there before it.
+        """
+        unknown: Set[str] = set()
+        for message in messages:
+            id_ = usable_id(message)
+            track = self._ledger.known(id_)
+            if track is not None and track.status is not None:
+                return unknown
+            if id_ is not None and track is None:
+                unknown.add(id_)
+        return set()
 
     def _end_task(self, node: str, namespace: Namespace, ids: Set[Optional[str]]) -> List[Message]:
         """A task has written: what it streamed, left open and did not write will not go on."""

@@ -268,3 +268,13 @@ def test_a_state_that_is_none_settles_nothing(accumulator, values_):
     told(accumulator, [updates("n", whole("a", "1"))])
     assert accumulator.settle(values_) == []
     assert mirrored(accumulator) == [("a", "1")]
+
+
+def test_what_a_write_has_in_front_of_a_message_of_the_run_was_there_before_it() -> None:
+    accumulator = MessageAccumulator()
+    said = {"type": "ai", "content": "inner", "id": "a1"}
+    accumulator.feed(("messages", [said, {"langgraph_node": "child", "langgraph_checkpoint_ns": "child:1"}]))
+    handed_back = [{"type": "human", "content": "hi", "id": "h1"}, said, {"type": "tool", "content": "54F", "id": "t1"}]
+    changes = accumulator.feed(("updates", {"child": {"messages": handed_back}}))
+    assert [change.id for change in changes] == ["t1"]
+    assert [message.id for message in accumulator.messages] == ["h1", "a1", "t1"]
