@@ -90,12 +90,14 @@ class Scope:
         elif kind in ("message-finish", "error"):
             self._end_one(data)
 
-    def retire(self, survivors: Mapping[str, Any]) -> None:
-        """A step is over: what is still open and not in the state will never finish."""
-        for message_id in [message_id for message_id in self._open if message_id not in survivors]:
+    def retire(self, survivors: Mapping[str, Any]) -> bool:
+        """A step is over: what is still open and not in the state will never finish. Says whether there was any."""
+        left = [message_id for message_id in self._open if message_id not in survivors]
+        for message_id in left:
             del self._open[message_id]
         self._blocks = []
         self._finished = 0
+        return bool(left)
 
     def matching(self, says_the_same: Callable[[Message], bool]) -> List[Payload]:
         """The nameless payloads whose message says the same."""

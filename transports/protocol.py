@@ -78,8 +78,8 @@ class Translator:
     whatever they are. With ``stream_subgraphs`` the parts of subgraphs come out too, their names with ``|namespace``.
 
     ``ended`` becomes ``"completed"``, ``"failed"`` or ``"interrupted"``, ``failure`` the text of what failed.
-    ``run_id`` may be set later than the rest. ``exact`` is False once an AI message came from a snapshot alone: those
-    never tell its usage.
+    ``run_id`` may be set later than the rest. ``exact`` is False once an AI message came from a snapshot alone (those
+    never tell its usage), or a partial one was given up.
     """
 
     def __init__(
@@ -199,7 +199,9 @@ class Translator:
         if not self._interrupts:
             # A snapshot that comes with an interrupt is taken in the middle of a step; any other ends one.
             for _, other in self._below(namespace):
-                other.retire(latest)
+                if other.retire(latest) and "messages" in self._modes:
+                    # A partial message cannot say that it will stay one; the thread's state tells.
+                    self.exact = False
         return [*parts, self._values_part(namespace, data)]
 
     def _note_updates(self, data: Mapping[str, Any]) -> None:
