@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import platform
 import sys
+import tempfile
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator, List, NamedTuple, Optional
@@ -63,9 +64,9 @@ def served(url: Optional[str]) -> Iterator[str]:
 
 def asked_rows(url: str) -> List[Row]:
     def ask(name: str) -> Row:
-        return Row(ROWS[name], run_probe("official", name, url), run_probe("ours", name, url))
+        return Row(ROWS[name], run_probe("official", name, url, folder), run_probe("ours", name, url, folder))
 
-    with ThreadPoolExecutor(ABREAST) as pool:
+    with tempfile.TemporaryDirectory(prefix="lgsync-facts-") as folder, ThreadPoolExecutor(ABREAST) as pool:
         return list(pool.map(ask, ROWS))
 
 

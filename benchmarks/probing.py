@@ -31,12 +31,12 @@ os._exit(0)
 """
 
 
-def run_probe(module: str, name: str, url: str) -> str:
-    """What the probe of that name says of its client, against the server at ``url``."""
+def run_probe(module: str, name: str, url: str, folder: str) -> str:
+    """What the probe of that name says of its client, against the server at ``url``; its files go into ``folder``."""
     command = [sys.executable, "-W", "ignore", "-c", _CHILD, str(ROOT), module, name, url]
     try:
         done = subprocess.run(
-            command, cwd=tempfile.gettempdir(), env=_quiet(), capture_output=True, text=True, timeout=PROBE_LIMIT
+            command, cwd=folder, env={**_quiet(), "TMPDIR": folder}, capture_output=True, text=True, timeout=PROBE_LIMIT
         )
     except subprocess.TimeoutExpired:
         return f"no answer within {PROBE_LIMIT:g} s"
