@@ -28,14 +28,14 @@ class _Told:
     __slots__ = ("_fields", "_growing", "_pieces")
 
     def __init__(self, block: Block) -> None:
-        self._growing = _GROWING.get(block.get("type", ""), "")
+        self._growing = _GROWING.get(_kind(block), "")
         self._fields: Block = {}
         self._pieces: List[str] = []
         self.merge(block)
 
     @property
     def type(self) -> str:
-        return str(self._fields.get("type", ""))
+        return _kind(self._fields)
 
     @property
     def growing(self) -> str:
@@ -63,6 +63,11 @@ class _Told:
         text = "".join(self._pieces)
         self._pieces = [text]
         return {**self._fields, self._growing: text}
+
+
+def _kind(block: Mapping[str, Any]) -> str:
+    """A block's type, whatever a server may have put there."""
+    return str(block.get("type", ""))
 
 
 def _parsed(args: Any) -> Any:
@@ -98,11 +103,11 @@ def _rest(told: Block, wanted: Block) -> Optional[Block]:
 
 def _final(block: Block, index: int, told: Block) -> Block:
     """A finished block as the run stores it: calls lose their index, everything else has one."""
-    kind = block.get("type")
+    kind = _kind(block)
     if kind in ("tool_call", "invalid_tool_call"):
         plain = {key: value for key, value in block.items() if key != "index"}
         return {"id": "", "name": "", "args": {}, **plain} if kind == "tool_call" else plain
-    growing = _GROWING.get(str(kind), "")
+    growing = _GROWING.get(kind, "")
     if growing and not block.get(growing) and told.get(growing):
         # An empty finish is no replacement: the deltas stand.
         block = {**block, growing: told[growing]}
@@ -111,7 +116,7 @@ def _final(block: Block, index: int, told: Block) -> Block:
 
 def _chunk_form(final: Block, index: int, told: Block) -> Optional[Block]:
     """The block whose merging leads to ``final``; None if there is none."""
-    kind = str(final.get("type", ""))
+    kind = _kind(final)
     if kind == "invalid_tool_call":
         return None
     if kind not in _CHUNK_OF or (not told and kind == "server_tool_call"):
@@ -155,16 +160,16 @@ class Draft:
 
     def begin_block(self, index: int, block: Block) -> List[Message]:
         """``content-block-start``: only a tool call says something with it (its id and its name)."""
-        if block.get("type") in _FINAL_OF:
+        if _kind(block) in _FINAL_OF:
             return self._say(index, {**block, "args": block.get("args") or "", "index": index})
-        growing = _GROWING.get(str(block.get("type", "")), "")
+        growing = _GROWING.get(_kind(block), "")
         if growing and block.get(growing):
             return self._say(index, {**block, "index": index})
         return []
 
     def delta(self, index: int, delta: Mapping[str, Any]) -> List[Message]:
         """``content-block-delta``, in any of the forms that servers have used; unknown ones are left to the finish."""
-        kind = delta.get("type")
+        kind = _kind(delta)
         if kind in ("text-delta", "text"):
             return self._grow(index, "text", delta.get("text"))
         if kind in ("reasoning-delta", "reasoning"):
@@ -225,7 +230,7 @@ class Draft:
     def _say(self, index: int, block: Block) -> List[Message]:
         """Put one chunk of a block into words, unless it cannot be merged onto what was said of it."""
         told = self._told.get(index)
-        if self._frozen.get(index) or (told and told.type != block.get("type")):
+        if self._frozen.get(index) or (told and told.type != _kind(block)):
             self._frozen[index] = True
             return []
         if told:

@@ -50,6 +50,12 @@ class RunCalls:
         """The thread's state."""
         return self._data("GET", f"{self.path}/state")
 
+    def pending(self, *, create: bool) -> List[Dict[str, Any]]:
+        """What the thread itself says it waits for; it is made first if it is not there and ``create`` says so."""
+        waiting = self.thread(create=create).get("interrupts")
+        entries = waiting.values() if isinstance(waiting, dict) else ()
+        return [interrupt for each in entries for interrupt in _dicts(each)]
+
     def interrupts(self) -> List[Dict[str, Any]]:
         """What the thread waits for; its state knows that before the thread itself does."""
         return interrupts_in(self.state())
@@ -87,7 +93,7 @@ class RunCalls:
         """An answer's reply names no run: it is the newest one that was started with these very answers."""
         given = {each["interrupt_id"]: each["response"] for each in params.get("responses", ())}
         listed = self._call("GET", f"{self.path}/runs", params={"limit": 10})
-        runs = [run for run in listed if isinstance(run, dict)] if isinstance(listed, list) else []
+        runs = _dicts(listed)
         for run in runs:
             command = (run.get("kwargs") or {}).get("command") or {}
             if command.get("resume") == given:
@@ -114,3 +120,7 @@ class RunCalls:
         return self._rest.call(
             method, path, json=json, params=query, headers=self.headers, timeout=timeout or self.timeout
         )
+
+
+def _dicts(value: Any) -> List[Dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

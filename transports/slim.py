@@ -40,7 +40,7 @@ def is_ai(message: Mapping[str, Any]) -> bool:
 
 
 def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") in _TYPES and "content" in value
+    return isinstance(value, dict) and str(value.get("type")) in _TYPES and "content" in value
 
 
 def messages_in(state: Any) -> Iterator[Message]:
@@ -69,7 +69,7 @@ def _block(block: Any) -> Any:
         return {"type": "text", "text": block}
     if not isinstance(block, dict):
         return block
-    known = block if block.get("type") in _BLOCKS else {"type": "non_standard", "value": block}
+    known = block if str(block.get("type")) in _BLOCKS else {"type": "non_standard", "value": block}
     return {key: value for key, value in known.items() if key != "index" and value is not None}
 
 

@@ -123,9 +123,7 @@ class WebSocketTransport(HTTPTransport):
     def _command(self, run: RunCalls, payload: Mapping[str, Any]) -> Tuple[str, Dict[str, Any]]:
         if is_answer(payload):
             return "input.respond", respond_params(payload, run.interrupts())
-        thread = run.thread(create=payload.get("if_not_exists") == "create")
-        waiting = thread.get("interrupts") or {}
-        pending = [interrupt for entries in waiting.values() for interrupt in entries]
+        pending = run.pending(create=payload.get("if_not_exists") == "create")
         return "run.start", start_params(payload, pending)
 
     def _join(self, join: RunJoin) -> WebSocketSource:

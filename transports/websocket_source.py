@@ -137,8 +137,8 @@ class WebSocketSource(PartSource):
             raise protocol_error(frame, method="subscription.subscribe", url=self._connection.url)
         if kind == "event":
             self._early.append(frame)
-        elif frame.get("id") in self._unconfirmed:
-            del self._unconfirmed[frame["id"]]
+        elif isinstance(frame.get("id"), int):
+            self._unconfirmed.pop(frame["id"], None)
         # Each subscription replays on its own; together they are in order again by their number.
         if not self._unconfirmed:
             early, self._early = self._early, []
