@@ -120,13 +120,16 @@ class Gate:
     def __init__(self, tokens: int, of: int) -> None:
         self._file = Path(tempfile.mkstemp(prefix="lgsync-gate-")[1])
         self._file.write_text(str(tokens))
+        self._lock = threading.Lock()
         self.config = {"configurable": {"gate": str(self._file), "tokens": of, "delay": 0}}
 
     def open(self) -> None:
-        # Replaced in one step: the server must never read half a number.
-        written = self._file.with_suffix(".new")
-        written.write_text("1000000")
-        written.replace(self._file)
+        """Let the model go on; from any thread, any number of times."""
+        with self._lock:
+            # Replaced in one step: the server must never read half a number.
+            written = self._file.with_suffix(".new")
+            written.write_text("1000000")
+            written.replace(self._file)
 
 
 @contextlib.contextmanager
