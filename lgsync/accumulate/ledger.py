@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from .blocks import agrees
+from .blocks import agrees, message_type
 from .delta import EMPTY, Delta, text_difference
-from .fold import Fold, is_chunk
+from .fold import Fold, is_chunk, is_empty
 from .history import owned
 from .message import Head, Message
 from .track import Track
@@ -121,13 +121,20 @@ class Ledger:
         """
         if track.status is None:
             return None
+        mine = track.state.as_chunk()
         for other in self._by_task.get(track.head.task, ()):
-            if other is track or other.status == "removed" or other.head.id in elsewhere:
+            if other is track or other.status == "removed" or other.head.id is None or other.head.id in elsewhere:
                 continue
-            for first, second in ((track, other), (other, track)):
-                both = Fold()
-                both.add(first.state.as_chunk())
-                both.add(second.state.as_chunk())
-                if agrees(both.to_dict(both.version, True), {**message, "id": None}):
-                    return other
+            rest = other.state.as_chunk()
+            if is_empty(mine) or is_empty(rest) or message_type(mine) != message_type(rest):
+                continue
+            if any(_make_up(halves, message) for halves in ((mine, rest), (rest, mine))):
+                return other
         return None
+
+
+def _make_up(halves: Tuple[Mapping[str, Any], Mapping[str, Any]], message: Mapping[str, Any]) -> bool:
+    both = Fold()
+    for half in halves:
+        both.add(half)
+    return agrees(both.to_dict(both.version, True), {**message, "id": None})

@@ -89,17 +89,24 @@ class StreamReader:
         return [self._ledger.tell(candidates[0], "complete", "chunk")] if len(candidates) == 1 else []
 
     def _take_late_chunk(self, track: Track, chunk: Dict[str, Any]) -> List[Message]:
-        """A chunk of a message that was complete, or was known from a snapshot, or belongs to a new attempt."""
-        heard = track.heard()
+        """A chunk of a message that had ended, or that was known from a snapshot."""
         if track.stale:
-            track.stale, track.state = False, Fold()
+            return self._take_chunk_of_new_attempt(track, chunk)
         delta, changed = track.growing().add(chunk)
-        if not track.words()[0].startswith(heard[0]):
-            delta = text_difference(heard, track.words())._replace(tool_args=delta.tool_args)
         if track.status == "streaming":
             status = "complete" if track.state.last else "streaming"
             return [self._ledger.tell(track, status, "chunk", delta)] if changed or track.state.last else []
         return [self._ledger.tell(track, "revised", "chunk", delta)] if changed else []
+
+    def _take_chunk_of_new_attempt(self, track: Track, chunk: Dict[str, Any]) -> List[Message]:
+        """What an attempt that was given up had streamed under this id is void."""
+        if is_empty(chunk):
+            return []
+        heard = track.heard()
+        track.stale, track.state = False, Fold()
+        delta, _ = track.growing().add(chunk)
+        anew = text_difference(heard, track.words())._replace(tool_args=delta.tool_args)
+        return [self._ledger.tell(track, "revised", "chunk", anew)]
 
     # -- whole messages and snapshots ----------------------------------------------------------------------------------
 
