@@ -36,6 +36,7 @@ from .errors import (
     StreamLost,
     UnprocessableEntityError,
     UnsupportedByTransport,
+    WrongType,
 )
 from .parts import StreamPart, Undecoded
 from .run_stream import RunStream
@@ -68,6 +69,7 @@ __all__ = [
     "Undecoded",
     "UnprocessableEntityError",
     "UnsupportedByTransport",
+    "WrongType",
 ]
 
 

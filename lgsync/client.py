@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, Mapping, Optional, Tuple, Type, Union
+from typing import Any, List, Mapping, Optional, Tuple, Type, Union
 from urllib.parse import urlsplit
 
 from ._version import version
@@ -30,6 +30,7 @@ class _FromEnvironment(str):
 
 
 FROM_ENVIRONMENT = _FromEnvironment()
+DEFAULT_TIMEOUT = Timeout()
 
 
 class Client:
@@ -62,11 +63,15 @@ class Client:
         transport: Union[str, Transport, TransportFactory] = "sse",
         api_key: Optional[str] = FROM_ENVIRONMENT,
         headers: Optional[Mapping[str, str]] = None,
-        timeout: Union[float, Tuple[Optional[float], Optional[float]], None] = Timeout(),
+        timeout: Union[float, Tuple[Optional[float], Optional[float]], None] = DEFAULT_TIMEOUT,
         session: Optional[Any] = None,
     ) -> None:
         if isinstance(transport, Transport):
-            _refuse_settings_beside_an_object(url, api_key, headers, session)
+            given = {"url": url, "headers": headers, "session": session}
+            names = [name for name, value in given.items() if value is not None]
+            names += ["api_key"] if api_key is not FROM_ENVIRONMENT and api_key is not None else []
+            names += ["timeout"] if timeout is not DEFAULT_TIMEOUT else []
+            _refuse_beside_an_object(names)
             self._use(transport)
             return
         config = TransportConfig(
@@ -110,16 +115,10 @@ def _client_over(transport: Transport) -> Client:
     return Client(transport=transport)
 
 
-def _refuse_settings_beside_an_object(
-    url: Optional[str], api_key: Optional[str], headers: Optional[Mapping[str, str]], session: Optional[Any]
-) -> None:
-    given = {"url": url, "headers": headers, "session": session}
-    names = [name for name, value in given.items() if value is not None]
-    if api_key is not FROM_ENVIRONMENT and api_key is not None:
-        names.append("api_key")
-    if names:
+def _refuse_beside_an_object(settings: List[str]) -> None:
+    if settings:
         raise ConfigurationError(
-            f"{', '.join(names)} cannot be given beside a transport object, which has its own; "
+            f"{', '.join(settings)} cannot be given beside a transport object, which has its own; "
             "give its class instead, or set them where the object is built"
         )
 
@@ -128,16 +127,17 @@ def _base_url(url: str) -> str:
     if not isinstance(url, str):
         raise ConfigurationError(f"url must be text such as {DEFAULT_URL!r}, not {type(url).__name__}")
     parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigurationError(_scheme_advice(url.strip(), parts.scheme))
-    if "@" in parts.netloc:
-        host = parts.netloc.rpartition("@")[2]
+    # Nothing that may be a secret is repeated: no user name, no password, no query.
+    place = (parts.netloc or parts.path).rpartition("@")[2]
+    if "@" in url:
         raise ConfigurationError(
-            f"The url for {host} holds a user name or password, which would end up in logs; "
+            f"The url for {place or 'the server'} holds a user name or password, which would end up in logs; "
             "send them as headers={'Authorization': …} instead"
         )
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"url must be a base without query or fragment, not {url!r}")
+        raise ConfigurationError(f"url must be a base without query or fragment; {place} was given with one")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigurationError(_scheme_advice(url.strip(), parts.scheme))
     try:
         parts.port  # noqa: B018 (reading it is what checks it)
     except ValueError as exc:
@@ -162,6 +162,8 @@ def _headers(api_key: Optional[str], headers: Optional[Mapping[str, str]]) -> Ma
             raise ConfigurationError("api_key must be a non-empty string, or None to send none")
         merged[API_KEY_HEADER] = key
     for name, value in (headers or {}).items():
+        if not isinstance(name, str):
+            raise ConfigurationError(f"The name of a header must be text, not {type(name).__name__}")
         if name.lower() == API_KEY_HEADER:
             raise ConfigurationError(f"The header {name!r} is reserved: pass api_key=… instead")
         if not isinstance(value, str):

@@ -7,16 +7,31 @@ never an end.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from .errors import ConnectionLost, LgsyncError, NotFoundError, RunError, StreamLost, run_error
+from .errors import (
+    ClientClosed,
+    ConfigurationError,
+    ConnectionLost,
+    LgsyncError,
+    NotFoundError,
+    ResponseError,
+    RunError,
+    StreamLost,
+    run_error,
+)
 from .parts import StreamPart
 from .paths import segment
 from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
-from .transport import PartSource
+from .transport import PartSource, Timeout
 
 __all__ = ["Delivery"]
+
+#: How long a question about the run may take at its end: a reader that is freed must not wait much longer.
+_ASKING = Timeout(5.0, 10.0)
+#: How long leaving may take.
+_LEAVING = Timeout(3.0, 5.0)
 
 
 class Delivery:
@@ -26,9 +41,11 @@ class Delivery:
     its owner closed never learns it).
     """
 
-    def __init__(self, source: PartSource, rest: Rest, modes: Tuple[str, ...]) -> None:
+    def __init__(self, source: PartSource, rest: Rest, modes: Tuple[str, ...], *, joined: bool = False) -> None:
         self._source = source
         self._rest = rest
+        # A run that was not kept for joining begins somewhere in the middle, without saying so.
+        self._misses_its_start = joined
         # A join that names no modes learns from what it sees.
         self._shows_state = bool({"updates", "values"} & set(modes))
         self._interrupts: Dict[str, Mapping[str, Any]] = {}
@@ -54,7 +71,7 @@ class Delivery:
         """The next part; None at the end. Raises StreamLost if the wire ended before the run did."""
         try:
             part = next(self._source, None)
-        except ConnectionLost as exc:
+        except (ConnectionLost, ResponseError) as exc:
             if self._closed:
                 return None
             raise self._lost(str(exc)) from exc
@@ -71,31 +88,66 @@ class Delivery:
             self.outcome = outcome
         self._source.close()
 
-    def cancel(self, action: str) -> bool:
+    def cancel(self, action: str, timeout: Optional[Timeout] = None) -> bool:
         """Cancel the run on the server; False if there was nothing left to cancel."""
         if self.thread_id is None or self.run_id is None:
-            return True
-        params = {"action": action, "wait": "0"}
+            raise ConfigurationError(
+                'A run without a thread can only be cancelled by leaving its stream: start it with on_close="cancel"'
+            )
         try:
-            self._rest.accepted("POST", f"{self._run_path()}/cancel", params=params)
+            params = {"action": action, "wait": "0"}
+            self._rest.accepted("POST", f"{self._run_path()}/cancel", params=params, timeout=timeout)
         except NotFoundError:
             return False
         return True
 
+    def cancel_on_leaving(self) -> bool:
+        """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
+        return self.thread_id is None or self.cancel("interrupt", _LEAVING)
+
     @property
     def needs_state(self) -> bool:
         """Whether what the stream showed may differ from what the thread now holds."""
-        return self.thread_id is not None and not (self._shows_state and self._source.exact)
+        shown = self._shows_state and self._source.exact and not self._misses_its_start
+        return self.thread_id is not None and not shown
 
     def state(self) -> Dict[str, Any]:
-        """The thread's state after the run (``GET /threads/{thread_id}/state``), fetched once."""
+        """The thread's state after the run (``GET /threads/{thread_id}/state``), fetched once.
+
+        If another run has come since, it is the last state of this one (``POST /threads/{thread_id}/history``).
+        """
         if self._state is None:
-            state = self._rest.call("GET", f"/threads/{segment(self.thread_id, 'thread_id')}/state")
-            self._state = state if isinstance(state, dict) else {}
+            answer = self._ask("GET", f"{self._thread_path()}/state")
+            state: Dict[str, Any] = answer if isinstance(answer, dict) else {}
+            if _run_of(state) not in (None, self.run_id):
+                state = self._last_of({"run_id": self.run_id}) or state
+            self._state = state
         return self._state
+
+    def ids_before(self, messages_key: str) -> Optional[Set[str]]:
+        """The ids of the messages that the thread held when the run began, its input among them; None if unknown."""
+        start = self._last_of({"run_id": self.run_id, "source": "input"})
+        if start is None:
+            return None
+        step = (start.get("metadata") or {}).get("step")
+        merged = self._last_of({"run_id": self.run_id, "step": step + 1}) if isinstance(step, int) else None
+        messages = ((merged or start).get("values") or {}).get(messages_key)
+        known = messages if isinstance(messages, list) else []
+        return {str(message.get("id")) for message in known if isinstance(message, dict)}
+
+    def _last_of(self, metadata: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
+        """The thread's latest checkpoint with this metadata."""
+        found = self._ask("POST", f"{self._thread_path()}/history", json={"limit": 1, "metadata": metadata})
+        return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
+
+    def _ask(self, method: str, path: str, json: Any = None) -> Any:
+        answer = self._rest.call(method, path, json=json, timeout=_ASKING)
+        return {} if answer is None else answer
 
     def _note(self, part: StreamPart) -> None:
         kind = part.kind
+        if kind == "metadata":
+            self._misses_its_start = False
         if kind in ("updates", "values"):
             self._shows_state = True
         if kind == "metadata" and self.run_id is None and isinstance(part.data, dict):
@@ -115,20 +167,26 @@ class Delivery:
     def _settle_outcome(self) -> None:
         if self._closed or self.outcome is not None:
             return
-        outcome = self._source.outcome or self._ask_outcome()
-        if outcome in ("success", "interrupted") and self.needs_state:
-            outcome = self._look_for_a_pause(outcome)
-        self.outcome = outcome
+        try:
+            outcome = self._source.outcome or self._ask_outcome()
+            if outcome in ("success", "interrupted") and self.needs_state:
+                outcome = self._look_for_a_pause(outcome)
+        except ClientClosed:
+            raise
+        except LgsyncError as exc:
+            if self._closed:
+                return
+            raise exc if isinstance(exc, StreamLost) else self._lost(f"its end could not be asked for: {exc}") from exc
+        if not self._closed:
+            self.outcome = outcome
 
     def _ask_outcome(self) -> str:
         if self.thread_id is None or self.run_id is None:
             return "interrupted" if self._paused else "success"
         try:
-            run = self._rest.call("GET", self._run_path())
+            run = self._ask("GET", self._run_path())
         except NotFoundError:
             return "cancelled"  # A run that was rolled back is gone.
-        except LgsyncError as exc:
-            raise self._lost(f"how the run ended could not be asked: {exc}") from exc
         status = run.get("status") if isinstance(run, dict) else None
         if status in UNFINISHED:
             raise self._lost(f"the connection ended while the run was still {status}")
@@ -144,19 +202,13 @@ class Delivery:
 
     def _look_for_a_pause(self, outcome: str) -> str:
         """Streams of messages alone do not show interrupts: the thread's tasks do."""
-        state = self._state_or_lost()
+        state = self.state()
         self._note_interrupts(interrupts_in(state))
         return "interrupted" if self._interrupts or state.get("next") else outcome
 
     def _failure_from_state(self, status: Any) -> RunError:
-        error, message = failure_in(self._state_or_lost())
+        error, message = failure_in(self.state())
         return self._run_error({"error": error, "message": message or f"its status is {status!r}"})
-
-    def _state_or_lost(self) -> Dict[str, Any]:
-        try:
-            return self.state()
-        except LgsyncError as exc:
-            raise self._lost(f"the thread's state could not be read: {exc}") from exc
 
     def _run_error(self, failure: Any) -> RunError:
         return run_error(failure, thread_id=self.thread_id, run_id=self.run_id)
@@ -164,11 +216,22 @@ class Delivery:
     def _lost(self, why: str) -> StreamLost:
         return StreamLost(
             f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why}. The run may still go on: "
-            "join it with client.runs.join_stream(thread_id, run_id), or read its state when it is done.",
+            "join it with client.runs.join_stream(thread_id, run_id, last_event_id=error.position), "
+            "or read the thread's state later.",
             thread_id=self.thread_id,
             run_id=self.run_id,
             position=self.position,
         )
 
+    def _thread_path(self) -> str:
+        return f"/threads/{segment(self.thread_id, 'thread_id')}"
+
     def _run_path(self) -> str:
-        return f"/threads/{segment(self.thread_id, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
+        return f"{self._thread_path()}/runs/{segment(self.run_id, 'run_id')}"
+
+
+def _run_of(state: Any) -> Optional[str]:
+    """The run that made this state; None if it does not say (an update by hand, say)."""
+    metadata = state.get("metadata") if isinstance(state, dict) else None
+    run_id = metadata.get("run_id") if isinstance(metadata, dict) else None
+    return run_id if isinstance(run_id, str) else None

@@ -4,6 +4,7 @@
 
     LgsyncError
     ├── ConfigurationError         a wrong argument or setting; nothing was sent (also a ValueError)
+    │   ├── WrongType              an argument of a wrong type (also a TypeError)
     │   └── UnsupportedByTransport the chosen transport cannot carry an option; nothing was sent
     ├── ClientClosed               the client, or the stream, was closed before (also a RuntimeError)
     ├── ConnectionFailed           no connection could be made: nothing reached the server
@@ -45,6 +46,7 @@ __all__ = [
     "StreamLost",
     "UnprocessableEntityError",
     "UnsupportedByTransport",
+    "WrongType",
 ]
 
 
@@ -72,6 +74,10 @@ class LgsyncError(Exception):
 
 class ConfigurationError(LgsyncError, ValueError):
     """An argument or a setting is wrong; nothing was sent."""
+
+
+class WrongType(ConfigurationError, TypeError):
+    """An argument has a type that makes no sense there; nothing was sent."""
 
 
 class UnsupportedByTransport(ConfigurationError):

@@ -1,23 +1,37 @@
 """What the REST API answers, as pydantic models.
 
-Every model keeps fields that it does not know, and answers ``thread["thread_id"]``, ``.get("…")`` and ``in`` as the
-plain dictionaries of the official client do. Absent or null fields are None, or empty.
+Every model keeps fields that it does not know. ``thread["thread_id"]``, ``.get("…")``, ``in`` and ``dict(thread)`` see
+the fields that the server sent, as the plain dictionaries of the official client do, but timestamps are datetimes.
+As attributes all fields can be read: absent or null ones are None, or empty.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, ClassVar, Dict, List, Optional, Tuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 __all__ = ["Assistant", "Checkpoint", "Interrupt", "Model", "Run", "Thread", "ThreadState", "ThreadTask"]
 
 
 class Model(BaseModel):
-    """The base: unknown fields are kept, and fields answer to ``[]`` as well."""
+    """The base: unknown fields are kept, and the fields that were sent answer to ``[]`` as well."""
 
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_for_null(cls, data: Any) -> Any:
+        """A list that is null is an empty one."""
+        if not isinstance(data, dict):
+            return data
+        return {
+            name: cls.model_fields[name].get_default(call_default_factory=True)
+            if value is None and name in cls.model_fields
+            else value
+            for name, value in data.items()
+        }
 
     def __getitem__(self, key: str) -> Any:
         if key not in self:
@@ -25,15 +39,16 @@ class Model(BaseModel):
         return getattr(self, key)
 
     def __contains__(self, key: object) -> bool:
-        return key in type(self).model_fields or key in (self.model_extra or {})
+        return key in self.model_fields_set
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The field, or ``default`` if the model has none of that name."""
+        """The field, or ``default`` if the server did not send it."""
         return getattr(self, key) if key in self else default
 
     def keys(self) -> Tuple[str, ...]:
-        """The names of all fields, known and extra; makes ``dict(model)`` work."""
-        return (*type(self).model_fields, *(self.model_extra or {}))
+        """The names of the fields that the server sent; makes ``dict(model)`` work."""
+        names = (*type(self).model_fields, *(self.model_extra or {}))
+        return tuple(name for name in names if name in self)
 
 
 class Interrupt(Model):
@@ -65,8 +80,18 @@ class Thread(Model):
     status: Optional[str] = None
     config: Optional[Dict[str, Any]] = None
     values: Any = None
-    interrupts: Optional[Dict[str, List[Interrupt]]] = None
+    interrupts: Dict[str, List[Interrupt]] = {}
     error: Any = None
+
+    @field_validator("interrupts", mode="before")
+    @classmethod
+    def _none_waits(cls, interrupts: Any) -> Any:
+        """A task whose list is null waits for nothing."""
+        return (
+            {task: waiting or [] for task, waiting in interrupts.items()}
+            if isinstance(interrupts, dict)
+            else interrupts
+        )
 
 
 class ThreadTask(Model):

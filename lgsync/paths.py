@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, WrongType
 
 __all__ = ["join_url", "segment"]
 
@@ -15,10 +16,11 @@ def segment(value: Any, what: str) -> str:
 
     Everything but letters, digits and ``-._~`` is encoded, and the dots too of an id that is made of dots alone,
     which servers and proxies would read as "this folder" or "the one above". UUIDs and integers are taken as text.
-    Raises TypeError for None and bytes, ConfigurationError for an empty id.
+    Raises WrongType (a TypeError too) for anything else, ConfigurationError for an empty id.
     """
-    if value is None or isinstance(value, (bytes, bytearray)):
-        raise TypeError(f"{what} must be an id (text or a UUID), not {type(value).__name__}")
+    if isinstance(value, bool) or not isinstance(value, (str, UUID, int)):
+        hint = f"; pass its {what}" if hasattr(value, what) else ""
+        raise WrongType(f"{what} must be an id (text or a UUID), not {type(value).__name__}{hint}")
     text = str(value)
     if not text:
         raise ConfigurationError(f"{what} is empty; nothing was sent")

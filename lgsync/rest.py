@@ -45,7 +45,8 @@ class Rest:
 
     def model(self, model: Type[M], method: str, path: str, **options: Unpack[CallOptions]) -> M:
         """Make one call and read its answer as ``model``."""
-        return _parse(model, self.call(method, path, **options), f"{method} {path}")
+        response = self._answer(method, path, **options)
+        return _parse(model, data_of(response, method), method, response)
 
     def _answer(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
         response = self.transport.request(method, path, **options)
@@ -53,16 +54,19 @@ class Rest:
         return response
 
 
-def _parse(model: Type[M], data: Any, call: str) -> M:
+def _parse(model: Type[M], data: Any, method: str, response: Response) -> M:
     from pydantic import TypeAdapter, ValidationError
 
     try:
         return TypeAdapter(model).validate_python(data)
     except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the whole"
         raise ResponseError(
-            f"{call} answered with data that is no {getattr(model, '__name__', model)}: {exc}",
-            url=call.partition(" ")[2],
-            status=200,
-            content_type="application/json",
+            f"{method} {response.url} answered with data that is no {getattr(model, '__name__', model)} "
+            f"({where}: {first['msg']}). Does the URL point at a LangGraph server?",
+            url=response.url,
+            status=response.status,
+            content_type=response.headers.get("content-type", ""),
             snippet=str(data)[:SNIPPET_CHARS],
         ) from exc

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Sequence, Tuple, Union
+from typing import Callable, FrozenSet, Optional, Sequence, Tuple, Union
 
 from .accumulate import Message
 
@@ -39,6 +39,11 @@ def message_filter(
             return False
         if node is not None and message.node != node:
             return False
-        return within(message.namespace) and (not wanted or wanted <= set(message.metadata.get("tags") or ()))
+        return within(message.namespace) and (not wanted or wanted <= _tags_of(message))
 
     return keep
+
+
+def _tags_of(message: Message) -> FrozenSet[str]:
+    tags = message.metadata.get("tags")
+    return frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset()

@@ -39,6 +39,20 @@ __all__ = [
 ]
 
 
+#: Every stream mode of the runs API.
+STREAM_MODES = (
+    "values",
+    "messages",
+    "messages-tuple",
+    "updates",
+    "events",
+    "tasks",
+    "checkpoints",
+    "debug",
+    "custom",
+)
+
+
 class Timeout(NamedTuple):
     """Seconds to wait for a connection, and for the next byte; None waits for ever."""
 
@@ -125,13 +139,15 @@ class Capabilities:
     """What a transport can carry. ``run_options`` of None means all of them.
 
     ``run_options`` are keys of a run's payload. ``default_modes`` is what a run asks for when its caller names no
-    stream mode. ``hints`` says, for a mode or an option that cannot be carried, what to do instead.
+    stream mode. ``names_nodes`` says whether messages tell their node and tags. ``hints`` says, for a mode or an
+    option that cannot be carried, what to do instead.
     """
 
     stream_modes: FrozenSet[str]
     default_modes: Tuple[str, ...]
     run_options: Optional[FrozenSet[str]] = None
     stateless_runs: bool = True
+    names_nodes: bool = True
     hints: Mapping[str, str] = field(default_factory=dict)
 
 

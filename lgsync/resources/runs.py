@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..delivery import Delivery
-from ..errors import ConfigurationError, run_error
+from ..errors import ConfigurationError, WrongType, run_error
 from ..paths import segment
 from ..run_stream import RunStream
-from ..transport import RunJoin, RunStart, Timeout, refuse
+from ..transport import STREAM_MODES, RunJoin, RunStart, Timeout, refuse
 from ._options import TimeoutValue, call_options, drop_unset
 
 if TYPE_CHECKING:
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunsClient"]
 
-#: Every stream mode of the runs API.
-STREAM_MODES = (
-    "values",
-    "messages",
-    "messages-tuple",
-    "updates",
-    "events",
-    "tasks",
-    "checkpoints",
-    "debug",
-    "custom",
-)
 #: The fields of a run's body, by the parameter that sets each.
 _BODY_FIELDS = {
     **{
@@ -149,6 +137,7 @@ class RunsClient:
         run_id: str,
         *,
         stream_mode: Optional[Names] = None,
+        stream_subgraphs: bool = True,
         last_event_id: Optional[str] = None,
         cancel_on_disconnect: bool = False,
         on_close: str = "continue",
@@ -160,7 +149,9 @@ class RunsClient:
         """Stream a run that was started elsewhere (``GET /threads/{thread_id}/runs/{run_id}/stream``).
 
         Without ``last_event_id`` it begins with what the run has said so far, as far as the server kept it
-        (``stream_resumable=True``), and goes on live. ``stream_mode`` can only narrow what the run was started with.
+        (``stream_resumable=True``), and goes on live. ``stream_mode`` can only narrow what the run was started with,
+        and subgraphs are shown only if it was started with ``stream_subgraphs=True``. What the server did not keep
+        comes from the thread's state when the run has ended, as whole messages.
         Leaving the stream leaves the run going, unless ``on_close="cancel"``.
         """
         modes = () if stream_mode is None else self._modes(stream_mode)
@@ -170,6 +161,7 @@ class RunsClient:
             run_id=_checked(run_id, "run_id"),
             modes=modes,
             position=_FROM_THE_START if last_event_id is None else last_event_id,
+            stream_subgraphs=stream_subgraphs,
             cancel_on_disconnect=cancel_on_disconnect,
             headers=headers or {},
             params=params or {},
@@ -313,9 +305,16 @@ class RunsClient:
     def _open(
         self, start: Union[RunStart, RunJoin], modes: Tuple[str, ...], on_close: str, messages_key: str
     ) -> RunStream:
-        source = self._rest.transport.open_run(start)
-        delivery = Delivery(source, self._rest, modes)
-        return RunStream(delivery, modes=modes, on_close=on_close, messages_key=messages_key)
+        transport = self._rest.transport
+        joined = isinstance(start, RunJoin) and start.position == _FROM_THE_START
+        delivery = Delivery(transport.open_run(start), self._rest, modes, joined=joined)
+        return RunStream(
+            delivery,
+            modes=modes,
+            on_close=on_close,
+            messages_key=messages_key,
+            capabilities=transport.capabilities,
+        )
 
     def _modes(self, stream_mode: Optional[Names]) -> Tuple[str, ...]:
         transport = self._rest.transport
@@ -357,6 +356,10 @@ def _payload(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
     """The body of a run, from the arguments of the method that starts it; its signature is the list of fields."""
     if not arguments["assistant_id"]:
         raise ConfigurationError("assistant_id must be an assistant's id or a graph's name, not empty")
+    for name in ("command", "config", "metadata", "checkpoint"):
+        value = arguments.get(name)
+        if value is not None and not isinstance(value, Mapping):
+            raise WrongType(f"{name} must be a mapping such as a dict, not {type(value).__name__}")
     named = {field: arguments[name] for name, field in _BODY_FIELDS.items() if name in arguments}
     return drop_unset({**named, **fields})
 

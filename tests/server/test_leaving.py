@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import gc
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
 from typing import Any, Iterator, List
 
@@ -59,7 +62,6 @@ def test_breaking_out_of_a_bare_loop_cancels_the_run(client: Client, gate: Gate)
     gate.allow(1)
     for _piece in client.runs.stream(thread.thread_id, "slow", input=GREETING, config=gate.config).text():
         break
-    gc.collect()
     assert settled(client, thread.thread_id).status == "interrupted"
 
 
@@ -160,3 +162,63 @@ def test_closing_the_client_ends_a_stream_that_is_blocked(client: Client, gate: 
     client.close()
     assert over.wait(2)
     reader.join(2)
+
+
+LOOP = """
+import sys
+from lgsync import Client
+
+url, transport, thread_id, gate = sys.argv[1:]
+options = {"input": {"messages": [{"role": "user", "content": "hello"}]}, "config": {"configurable": {"gate": gate}}}
+for piece in Client(url, transport=transport).runs.stream(thread_id, "slow", **options).text():
+    print(piece, flush=True)
+"""
+
+
+@both_transports
+def test_ctrl_c_in_a_bare_loop_cancels_the_run(client: Client, transport: str, server_url: str, gate: Gate) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    arguments = [server_url, transport, thread_id, gate.config["configurable"]["gate"]]
+    # Away from the checkout, whose lgsync/ would hide the installed one.
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOP, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tempfile.gettempdir(),
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=10)
+    assert b"KeyboardInterrupt" in said
+    assert settled(client, thread_id).status == "interrupted"
+
+
+@both_transports
+def test_joining_a_run_that_was_not_kept_shows_its_messages_when_it_is_over(server_url: str, transport: str) -> None:
+    with Client(server_url) as first, Client(server_url, transport=transport) as second:
+        thread_id = first.threads.create().thread_id
+        for _ in range(2):
+            with first.runs.stream(thread_id, "agent", input=GREETING, stream_resumable=False) as run:
+                run.wait()
+        assert run.run_id is not None
+        with second.runs.join_stream(thread_id, run.run_id) as joined:
+            assert [m.type for m in joined.messages(completed=True)] == ["ai", "tool", "ai"]
+            assert joined.final_text() == run.final_text()
+
+
+@both_transports
+def test_the_interrupt_of_a_run_that_came_later_is_not_this_ones(server_url: str, transport: str, gate: Gate) -> None:
+    with Client(server_url, transport=transport) as client:
+        thread_id = client.threads.create().thread_id
+        gate.allow(1)
+        options: Any = {"input": GREETING, "config": gate.config, "stream_mode": "messages"}
+        with client.runs.stream(thread_id, "slow", **options) as run:
+            next(run.text())
+            later = client.runs.create(thread_id, "hitl", input=GREETING)
+            gate.open()
+            with client.runs.join_stream(thread_id, later.run_id) as other:
+                assert other.wait() == "interrupted"
+            assert run.wait() == "success"
+            assert run.interrupts == []

@@ -250,7 +250,7 @@ class RawServer:
             if self._tls is not None:
                 connection.sock = self._tls.wrap_socket(connection.sock, server_side=True)
             self.scripts[min(connection.number, len(self.scripts) - 1)](connection)
-        except Exception as failure:  # noqa: BLE001 (it is raised again where the test waits)
+        except Exception as failure:
             # What breaks because the test is over is no failure, nor is a client that does not like the TLS.
             if not self._closing and not isinstance(failure, ssl.SSLError):
                 self._failures.append(failure)

@@ -67,6 +67,9 @@ class ScriptedTransport(Transport):
         self.source = source
         self.answers: Dict[str, Any] = dict(answers or {})
         self.requests: List[Tuple[str, str, Any]] = []
+        #: Who made each request.
+        self.callers: List[int] = []
+        self.cancelled = threading.Event()
         self.started: List[Union[RunStart, RunJoin]] = []
         self.limits = Capabilities(stream_modes=EVERY_MODE, default_modes=("messages-tuple", "updates"))
 
@@ -85,7 +88,12 @@ class ScriptedTransport(Transport):
         timeout: Optional[Timeout] = None,
     ) -> Response:
         self.requests.append((method, path, json if json is not None else dict(params or {})))
+        self.callers.append(threading.get_ident())
         answer = self.answers.get(f"{method} {path}", (404, {"detail": "Not Found"}))
+        if callable(answer):
+            answer = answer()
+        if path.endswith("/cancel"):
+            self.cancelled.set()
         if isinstance(answer, BaseException):
             raise answer
         return answered(path, *answer)

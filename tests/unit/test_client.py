@@ -116,9 +116,19 @@ def test_a_wrong_url_is_refused_with_advice(url: str, advice: str) -> None:
         Client(url)
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigurationError, match="Authorization") as caught:
-        Client("http://user:secret@host")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:secret@host",
+        "ftp://user:secret@host",
+        "ws://user:secret@host",
+        "user:secret@host:80",
+        "http://host/?api_key=secret",
+    ],
+)
+def test_a_secret_in_the_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="host") as caught:
+        Client(url)
     assert "secret" not in str(caught.value)
 
 
@@ -134,6 +144,11 @@ def test_a_timeout_is_one_number_a_pair_or_none(timeout: Any, expected: Timeout)
 def test_a_timeout_that_makes_no_sense_is_refused(timeout: Any) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
         Client(timeout=timeout)
+
+
+def test_a_header_whose_name_is_not_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="name of a header"):
+        Client(headers={1: "x"})  # type: ignore[dict-item]
 
 
 def test_an_unknown_transport_is_refused_with_the_names_there_are() -> None:
@@ -152,8 +167,8 @@ def test_a_transport_object_is_used_as_it_is() -> None:
 
 
 def test_settings_beside_a_transport_object_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="url, session"):
-        Client("http://host", transport=ScriptedTransport(), session=requests.Session())
+    with pytest.raises(ConfigurationError, match="url, session, timeout"):
+        Client("http://host", transport=ScriptedTransport(), session=requests.Session(), timeout=3)
 
 
 def test_neither_repr_shows_the_key() -> None:

@@ -6,7 +6,7 @@ import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport
 
 from lgsync.client import Client
-from lgsync.errors import ConfigurationError, NotFoundError, ResponseError, RunError, UnsupportedByTransport
+from lgsync.errors import ConfigurationError, NotFoundError, ResponseError, RunError, UnsupportedByTransport, WrongType
 from lgsync.transport import Capabilities, RunJoin, RunStart
 
 RECORD = {
@@ -64,8 +64,23 @@ def test_timestamps_are_aware_datetimes() -> None:
 
 def test_an_answer_that_is_no_thread_is_a_response_error() -> None:
     one, _ = client({"POST /threads": (200, {"hello": "world"})})
-    with pytest.raises(ResponseError, match="POST /threads"):
+    with pytest.raises(ResponseError, match="POST http://server/threads.*thread_id"):
         one.threads.create()
+
+
+def test_null_lists_are_empty_and_fields_that_were_not_sent_are_not_in_the_model() -> None:
+    sent_state = {"values": {}, "next": None, "tasks": [{"id": "1", "interrupts": None}]}
+    one, _ = client({f"GET /threads/{THREAD}/state": (200, sent_state)})
+    state = one.threads.get_state(THREAD)
+    assert (state.next, state.tasks[0].interrupts, state.metadata) == ([], [], None)
+    assert "values" in state
+    assert "metadata" not in state
+    assert set(dict(state)) == {"values", "next", "tasks"}
+
+
+def test_a_thread_whose_task_waits_for_nothing_can_be_read() -> None:
+    one, _ = client({"POST /threads": (200, {**RECORD, "interrupts": {"task": None}})})
+    assert one.threads.create().interrupts == {"task": []}
 
 
 # -- threads ----------------------------------------------------------------------------------------------------
@@ -174,6 +189,20 @@ def test_a_run_without_a_thread_is_cancelled_by_the_server_when_it_is_left() -> 
 def test_a_wrong_choice_is_refused_with_the_choices_there_are(options: Dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="values|cancel"):
         started(**options)
+
+
+@pytest.mark.parametrize("name", ["config", "metadata", "command"])
+def test_an_argument_that_must_be_a_mapping_is_refused_if_it_is_none(name: str) -> None:
+    with pytest.raises(WrongType, match=name):
+        started(**{name: "text"})
+
+
+def test_a_thread_given_for_its_id_is_refused_with_a_hint() -> None:
+    one, transport = client({"POST /threads": (200, RECORD)})
+    thread = one.threads.create()
+    with pytest.raises(TypeError, match="pass its thread_id"):
+        one.runs.stream(thread, "agent")  # type: ignore[arg-type]
+    assert transport.started == []
 
 
 def test_an_empty_assistant_id_is_refused() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import gc
+import dataclasses
+import os
 import threading
 from typing import Any, Callable, List, Tuple
 
@@ -155,6 +156,38 @@ def test_a_late_view_of_values_begins_with_the_latest_state() -> None:
     assert list(run.values()) == [{"n": 2}]
 
 
+def test_names_that_no_view_has_are_refused_with_those_there_are() -> None:
+    run, _ = stream(*HELLO)
+    for name in ("mesages", "messages-tuple"):
+        with pytest.raises(ConfigurationError, match="parts, messages, text"):
+            run.views(name)
+
+
+def test_several_threads_that_take_raw_parts_share_them() -> None:
+    run, _ = stream(*[chunk("x") for _ in range(50)])
+    taken: List[StreamPart] = []
+    threads = [in_thread(lambda: taken.extend(run)) for _ in range(4)]
+    for thread in threads:
+        thread.join(10)
+    assert len(taken) == 50
+
+
+def test_a_filter_by_node_is_refused_where_messages_do_not_name_theirs() -> None:
+    scripted = ScriptedTransport(ScriptedSource(HELLO), run_answers())
+    scripted.limits = dataclasses.replace(scripted.limits, names_nodes=False)
+    run = Client(transport=scripted).runs.stream(THREAD, "agent")
+    with pytest.raises(ConfigurationError, match="node"):
+        run.messages(node="agent")
+
+
+def test_a_view_of_a_mode_that_carries_only_interrupts_is_refused() -> None:
+    scripted = ScriptedTransport(ScriptedSource(HELLO), run_answers())
+    scripted.limits = dataclasses.replace(scripted.limits, stream_modes=frozenset(["messages-tuple"]))
+    run = Client(transport=scripted).runs.stream(THREAD, "agent")
+    with pytest.raises(ConfigurationError, match="interrupts"):
+        run.updates()
+
+
 def test_raw_parts_that_another_view_has_read_are_said_to_be_gone() -> None:
     run, _ = stream(*HELLO)
     run.wait()
@@ -266,6 +299,36 @@ def test_a_run_without_usage_has_none() -> None:
     assert run.usage is None
 
 
+def joined(*steps: Any, answers: Any) -> RunStream:
+    transport = ScriptedTransport(ScriptedSource(steps), answers)
+    return Client(transport=transport).runs.join_stream(THREAD, RUN)
+
+
+def test_joining_a_run_that_was_not_kept_shows_its_messages_from_the_state() -> None:
+    human, old, ai = (whole(kind, text, id=text) for kind, text in (("human", "q"), ("ai", "old"), ("ai", "Hello")))
+    before = {"values": {"messages": [old]}, "metadata": {"run_id": RUN, "step": 3}}
+    merged = {"values": {"messages": [old, human]}, "metadata": {"run_id": RUN, "step": 4}}
+    checkpoints = iter([before, merged])
+    answers = run_answers("success", {**state(old, human, ai), "metadata": {"run_id": RUN}})
+    answers[f"POST /threads/{THREAD}/history"] = lambda: (200, [next(checkpoints)])
+    run = joined(answers=answers)
+    assert [(m.text, m.source) for m in run.messages()] == [("Hello", "state")]
+    assert run.final_text() == "Hello"
+
+
+def test_a_later_runs_interrupt_is_not_taken_for_this_ones() -> None:
+    later = {
+        **state(tasks=({"interrupts": [{"value": "ok?", "id": "1"}]},), next=("ask",)),
+        "metadata": {"run_id": "x"},
+    }
+    mine = {**state(whole("ai", "Hello", id="m1")), "metadata": {"run_id": RUN}}
+    answers = {**run_answers("success", later), f"POST /threads/{THREAD}/history": (200, [mine])}
+    run, _ = stream(*HELLO[:3], answers=answers, stream_mode="messages-tuple")
+    assert run.wait() == "success"
+    assert run.interrupts == []
+    assert run.result() == mine["values"]
+
+
 # -- leaving ----------------------------------------------------------------------------------------------------
 
 CANCEL = f"POST /threads/{THREAD}/runs/{RUN}/cancel"
@@ -289,24 +352,83 @@ def test_an_exception_in_the_block_is_passed_on_and_the_run_cancelled() -> None:
     assert len(transport.calls(CANCEL)) == 1
 
 
-def test_breaking_out_of_a_bare_loop_closes_and_cancels() -> None:
+def test_breaking_out_of_a_bare_loop_closes_and_cancels_at_once() -> None:
     scripted = ScriptedSource(HELLO)
     transport = ScriptedTransport(scripted, run_answers())
     for _part in Client(transport=transport).runs.stream(THREAD, "agent"):
         break
-    gc.collect()
+    assert transport.cancelled.wait(5)
     assert scripted.closed.is_set()
-    assert len(transport.calls(CANCEL)) == 1
 
 
-def test_breaking_out_of_a_loop_over_a_view_closes_and_cancels() -> None:
+def test_breaking_out_of_a_loop_over_a_view_closes_and_cancels_at_once() -> None:
     scripted = ScriptedSource(HELLO)
     transport = ScriptedTransport(scripted, run_answers())
     for _message in Client(transport=transport).runs.stream(THREAD, "agent").messages():
         break
-    gc.collect()
+    assert transport.cancelled.wait(5)
     assert scripted.closed.is_set()
-    assert len(transport.calls(CANCEL)) == 1
+
+
+def test_letting_go_of_a_handle_makes_no_request_in_the_thread_that_lets_go() -> None:
+    run, transport = stream(*HELLO)
+    next(run)
+    del run
+    assert transport.cancelled.wait(5)
+    assert threading.get_ident() not in transport.callers
+
+
+def test_a_child_made_by_fork_leaves_its_parents_run_alone() -> None:
+    run, transport = stream(*HELLO)
+    next(run)
+    child = os.fork()
+    if child == 0:
+        run.close()
+        del run
+        os._exit(len(transport.calls(CANCEL)) + 2 * transport.source.closed.is_set())  # type: ignore[union-attr]
+    _, status = os.waitpid(child, 0)
+    assert os.WEXITSTATUS(status) == 0
+
+
+def test_the_connection_is_freed_before_the_server_is_asked_to_cancel() -> None:
+    scripted = ScriptedSource([chunk("Hel"), threading.Event()])
+    transport = ScriptedTransport(scripted, run_answers())
+    freed_first: List[bool] = []
+
+    def cancel() -> Tuple[int, None]:
+        freed_first.append(scripted.closed.is_set())
+        return 202, None
+
+    transport.answers[CANCEL] = cancel
+    with Client(transport=transport).runs.stream(THREAD, "agent") as run:
+        next(run)
+    assert freed_first == [True]
+
+
+def test_a_reader_that_asks_how_the_run_ended_ends_quietly_when_it_is_closed_meanwhile() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def status() -> ConnectionFailed:
+        asked.set()
+        answer.wait(10)
+        return ConnectionFailed("refused", url="http://server")
+
+    answers = {**run_answers(), f"GET /threads/{THREAD}/runs/{RUN}": status}
+    run, _ = stream(chunk("Hel"), answers=answers)
+    failures: List[BaseException] = []
+
+    def read() -> None:
+        try:
+            run.wait()
+        except BaseException as exc:
+            failures.append(exc)
+
+    reader = in_thread(read)
+    assert asked.wait(10)
+    run.close()
+    answer.set()
+    reader.join(10)
+    assert failures == []
 
 
 def test_a_run_that_was_read_to_its_end_is_not_cancelled() -> None:
@@ -388,6 +510,23 @@ def test_an_unknown_cancel_action_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="rollback"):
         run.cancel("abort")
     assert transport.calls(CANCEL) == []
+
+
+def test_a_run_without_a_thread_that_may_go_on_cannot_be_cancelled_and_says_so() -> None:
+    source = ScriptedSource(HELLO)
+    source.thread_id = None
+    run = Client(transport=ScriptedTransport(source)).runs.stream(None, "agent", on_close="continue")
+    with pytest.raises(ConfigurationError, match="on_close"):
+        run.cancel()
+
+
+def test_a_run_without_a_thread_is_cancelled_by_ending_its_connection() -> None:
+    source = ScriptedSource(HELLO)
+    source.thread_id = None
+    run = Client(transport=ScriptedTransport(source)).runs.stream(None, "agent")
+    run.cancel()
+    assert source.closed.is_set()
+    assert run.outcome == "cancelled"
 
 
 def test_what_needs_the_end_says_so_after_an_early_close() -> None:

@@ -1,0 +1,174 @@
+"""The reading side of a streamed run: parts in, batches of parts and changed messages out; and how it is left."""
+
+from __future__ import annotations
+
+import logging
+import os
+from threading import Lock
+from typing import Any, List, NamedTuple, Optional, Set, Tuple, Union
+
+from .accumulate import Message, MessageAccumulator
+from .delivery import Delivery
+from .errors import LgsyncError
+from .kept_data import KeptData
+from .parts import StreamPart
+
+__all__ = ["ALWAYS_SHOWN", "Batch", "End", "RunReader"]
+
+logger = logging.getLogger("lgsync")
+
+#: Kinds that are shown whatever modes were asked for.
+ALWAYS_SHOWN = frozenset({"metadata", "error", "feedback", "end"})
+
+
+class End(NamedTuple):
+    """The end of the stream; ``values`` is the thread's state, if it was needed to settle what the wire left open.
+
+    ``known`` are the ids of messages that were there before the run, if that had to be found out.
+    """
+
+    values: Any = None
+    settles: bool = False
+    known: Optional[Set[str]] = None
+
+
+class Batch(NamedTuple):
+    """One part, and the messages it changed; no part at the end."""
+
+    part: Optional[StreamPart]
+    changes: List[Message]
+
+
+class RunReader:
+    """Reads one run for its handle, and knows nothing of the handle, so that letting go of it is noticed at once.
+
+    ``read`` and ``digest`` are a fan-out's. ``leave`` frees the connection and cancels the run if ``on_close`` says
+    so. A process made by fork has no part in a run of its parent's, and leaves nothing.
+    """
+
+    def __init__(self, delivery: Delivery, modes: Tuple[str, ...], on_close: str, messages_key: str) -> None:
+        self.delivery = delivery
+        self.modes = modes
+        self.accumulator = MessageAccumulator(messages_key=messages_key)
+        self.kept = KeptData()
+        self.begun = False
+        self.over = False
+        self.left = False
+        self.settled = False
+        self._on_close = on_close
+        self._messages_key = messages_key
+        self._failure: Optional[LgsyncError] = None
+        self._leaving = Lock()
+        self._process = os.getpid()
+
+    def asked(self, mode: str) -> bool:
+        """Whether the run was asked for this mode; a join that names none asks for all."""
+        return not self.modes or mode in self.modes
+
+    def shows(self, part: StreamPart) -> bool:
+        """Whether a part is of a mode that was asked for; transports may bring more, for the accumulator."""
+        kind = part.kind
+        if kind == "messages":
+            return self.asked("messages-tuple") or self.asked("messages")
+        return kind in ALWAYS_SHOWN or self.asked(kind.partition("/")[0])
+
+    def read(self) -> Optional[Union[StreamPart, End]]:
+        """The next part; then the end, once; then None, or what ended the stream is raised."""
+        self.begun = True
+        if self.over:
+            failure = self._failure or self.delivery.failure
+            if failure is not None:
+                raise failure
+            return None
+        try:
+            part = self.delivery.next_part()
+        except LgsyncError as exc:
+            self._failure = exc
+            part = None
+        if part is not None:
+            return part
+        self.over = True
+        return self._end()
+
+    def digest(self, raw: Union[StreamPart, End]) -> Batch:
+        """What a part, or the end, changes."""
+        if isinstance(raw, End):
+            changes = self.settle(raw.values, raw.known) if raw.settles else []
+            outcome = "unknown" if self._failure else self.delivery.outcome or "unknown"
+            return Batch(None, changes + self.accumulator.close(outcome))
+        kind = raw.kind
+        if not kind.startswith("messages") and kind not in ALWAYS_SHOWN and self.asked(kind):
+            self.kept.keep(raw)
+        return Batch(raw, self.accumulator.feed(raw))
+
+    def settle(self, values: Any, known: Optional[Set[str]] = None) -> List[Message]:
+        """Take the thread's state as the last word on its messages."""
+        self.settled = True
+        return self.accumulator.settle(values, known=known)
+
+    def closing(self) -> Optional[End]:
+        """The end of a stream that nobody reads while it is left."""
+        if self.over:
+            return None
+        self.over = True
+        return End()
+
+    def cancel(self, action: str) -> bool:
+        """Cancel the run and free the connection; False if there was nothing left to cancel. Raises LgsyncError."""
+        with self._leaving:
+            if self.left:
+                return True
+            if not (self._cancels_by_leaving() or self.delivery.cancel(action)):
+                return False
+            self.left = True
+            self.delivery.close("cancelled")
+            return True
+
+    def leave(self) -> None:
+        """Free the connection, then cancel the run if it has not ended and is not to go on; once."""
+        if self._process != os.getpid():
+            return
+        with self._leaving:
+            if self.left:
+                return
+            self.left = True
+            unfinished = not self.over and self.delivery.outcome is None
+            self.delivery.close()
+            if unfinished and self._on_close == "cancel" and self._cancelled():
+                self.delivery.outcome = "cancelled"
+
+    def _cancels_by_leaving(self) -> bool:
+        """A run without a thread, which the server cancels when its connection ends."""
+        return self.delivery.thread_id is None and self._on_close == "cancel"
+
+    def _cancelled(self) -> bool:
+        try:
+            return self.delivery.cancel_on_leaving()
+        except LgsyncError as exc:
+            # Raising here would hide the exception that made the caller leave.
+            run = self.delivery.run_id
+            logger.warning("Run %s was left but could not be cancelled, and may go on: %s", run, exc)
+            return False
+
+    def _end(self) -> End:
+        """The thread's state settles what the wire could not show; a stream that was left asks for nothing more."""
+        delivery = self.delivery
+        if self.left or delivery.outcome is None or not delivery.needs_state:
+            return End()
+        try:
+            values = delivery.state().get("values")
+            known = delivery.ids_before(self._messages_key) if self._may_have_missed_some(values) else None
+            return End(values, settles=True, known=known)
+        except LgsyncError as exc:
+            if delivery.outcome != "error":
+                self._failure = exc
+            logger.warning("The state of thread %s could not be read after its run: %s", delivery.thread_id, exc)
+            return End()
+
+    def _may_have_missed_some(self, values: Any) -> bool:
+        """Whether the state holds messages that were not told and may be the run's: those behind its first one."""
+        listed = values.get(self._messages_key) if isinstance(values, dict) else None
+        ids = [message.get("id") for message in listed or () if isinstance(message, dict)]
+        told = {message.id for message in self.accumulator.run_messages}
+        first = next((place for place, id_ in enumerate(ids) if id_ in told), 0)
+        return any(id_ not in told for id_ in ids[first:])
