@@ -20,7 +20,10 @@ __all__ = ["WebSocketTransport"]
 
 DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-_MODES = frozenset(["values", "messages", "messages-tuple", "updates"])
+_MODES = frozenset(["values", "messages", "messages-tuple"])
+
+# Among these "updates" stands for interrupts, which the protocol does tell.
+_DEFAULT_MODES = ("messages-tuple", "updates")
 
 _OPTIONS = frozenset(
     [
@@ -46,6 +49,7 @@ _ANOTHER_MODE = "Graphs compiled with a transformer for it can send it: WebSocke
 _HINTS = {
     "context": 'Or pass config={"configurable": …}, which the graph gets as its context too.',
     "custom": _ANOTHER_MODE,
+    "updates": f"Interrupts come without it, too. {_ANOTHER_MODE}",
     "tasks": _ANOTHER_MODE,
     "checkpoints": _ANOTHER_MODE,
 }
@@ -55,8 +59,8 @@ class WebSocketTransport(HTTPTransport):
     """Streams runs over ``/threads/{id}/stream/events``, and starts them with ``POST /threads/{id}/commands``.
 
     ``max_message_bytes`` bounds one frame. ``extra_modes`` are stream modes that the server's graphs send because they
-    were compiled with a transformer for them: "custom", "tasks", "checkpoints". After ``probe_seconds`` of silence the
-    run's status is asked: a run that was rolled back, or whose thread was deleted, ends without a word.
+    were compiled with a transformer for them: "updates", "custom", "tasks", "checkpoints". After ``probe_seconds`` of
+    silence the run's status is asked: a run that was rolled back, or whose thread was deleted, ends without a word.
     """
 
     name = "websocket"
@@ -80,7 +84,7 @@ class WebSocketTransport(HTTPTransport):
     def capabilities(self) -> Capabilities:
         return Capabilities(
             stream_modes=_MODES | set(self.extra_modes),
-            default_modes=("messages-tuple", "updates"),
+            default_modes=_DEFAULT_MODES,
             run_options=_OPTIONS,
             stateless_runs=False,
             hints=_HINTS,
@@ -132,7 +136,7 @@ class WebSocketTransport(HTTPTransport):
         run = RunCalls(self, join.thread_id, join.headers, join.params, join.timeout)
         run.run_id = join.run_id
         status = run.run().get("status")
-        modes = join.modes or self.capabilities.default_modes
+        modes = join.modes or (*_DEFAULT_MODES, *self.extra_modes)
         connection = self._connect(run)
         source = WebSocketSource(run, connection, modes, join.stream_subgraphs, self.probe_seconds)
         with _closed_on_error(source):

@@ -13,8 +13,9 @@ import requests
 from event_tape import Tape
 from lgsync.transports.websocket import WebSocketTransport
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
-from thread_server import RUN, ThreadServer
+from thread_server import RUN, THREAD, ThreadServer
 
+from lgsync import Client
 from lgsync.errors import (
     AuthenticationError,
     ClientClosed,
@@ -25,8 +26,9 @@ from lgsync.errors import (
     NotFoundError,
     PermissionDeniedError,
     ResponseError,
+    UnsupportedByTransport,
 )
-from lgsync.transport import Timeout, TransportConfig, resolve
+from lgsync.transport import RunJoin, Timeout, TransportConfig, resolve
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -291,11 +293,29 @@ def test_it_is_found_by_its_name_and_says_what_it_can_carry() -> None:
     assert isinstance(transport, WebSocketTransport)
     carried = transport.capabilities
     assert carried.default_modes == ("messages-tuple", "updates")
-    assert carried.stream_modes == {"values", "messages", "messages-tuple", "updates"}
+    assert carried.stream_modes == {"values", "messages", "messages-tuple"}
     assert not carried.stateless_runs
     assert carried.run_options is not None
     assert "context" not in carried.run_options
     assert "configurable" in carried.hints["context"]
+
+
+def test_updates_are_refused_by_name_and_said_to_be_there_for_graphs_that_send_them() -> None:
+    with ThreadServer() as server:
+        with Client(server.url, transport="websocket") as client, pytest.raises(UnsupportedByTransport) as caught:
+            client.runs.stream(THREAD, "agent", stream_mode="updates")
+        assert "extra_modes" in str(caught.value)
+        assert server.asked == []
+    assert (
+        "updates" in WebSocketTransport(TransportConfig("http://x"), extra_modes=("updates",)).capabilities.stream_modes
+    )
+
+
+def test_a_join_without_modes_asks_for_all_that_the_transport_was_built_for() -> None:
+    with ThreadServer() as server:
+        source = server.transport(extra_modes=("custom",)).open_run(RunJoin(THREAD, RUN))
+        assert server.peer().confirm()[0]["channels"] == ["custom", "updates", "values"]
+        source.close()
 
 
 def test_modes_that_a_graph_is_compiled_for_can_be_added() -> None:
