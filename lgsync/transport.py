@@ -1,7 +1,9 @@
 """The transport interface, and the registry that finds one by name.
 
-A transport opens connections and translates; it decides nothing. It never retries, never asks how a run ended, never
-filters: :mod:`lgsync.delivery` does that once, for every transport. It is safe to use from many threads.
+A transport opens connections and translates. It never retries and never filters. It reports what its wire says of a
+run's end; where the protocol leaves the end unsaid, or says the same of different ends, it may ask the run's status
+(and, of a failure or a pause, the state), never anything else. What is still open then, :mod:`lgsync.delivery` finds
+out, once for every transport. A transport is safe to use from many threads.
 """
 
 from __future__ import annotations

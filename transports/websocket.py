@@ -87,6 +87,7 @@ class WebSocketTransport(HTTPTransport):
             default_modes=_DEFAULT_MODES,
             run_options=_OPTIONS,
             stateless_runs=False,
+            names_nodes=False,
             hints=_HINTS,
         )
 

@@ -190,7 +190,7 @@ def test_it_carries_every_stream_mode_and_option() -> None:
     capabilities = SSETransport(TransportConfig("http://langgraph.test")).capabilities
     assert capabilities.stream_modes >= {"values", "messages", "messages-tuple", "updates", "custom", "debug"}
     assert capabilities.default_modes == ("messages-tuple", "updates")
-    assert (capabilities.run_options, capabilities.stateless_runs) == (None, True)
+    assert (capabilities.run_options, capabilities.stateless_runs, capabilities.names_nodes) == (None, True, True)
 
 
 def test_it_is_found_by_its_name() -> None:

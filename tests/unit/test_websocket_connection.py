@@ -295,6 +295,7 @@ def test_it_is_found_by_its_name_and_says_what_it_can_carry() -> None:
     assert carried.default_modes == ("messages-tuple", "updates")
     assert carried.stream_modes == {"values", "messages", "messages-tuple"}
     assert not carried.stateless_runs
+    assert not carried.names_nodes
     assert carried.run_options is not None
     assert "context" not in carried.run_options
     assert "configurable" in carried.hints["context"]
