@@ -98,10 +98,15 @@ def _listed(pending: List[Interrupt]) -> str:
     return "; ".join(f"{interrupt.get('id')} asks {interrupt.get('value')!r}" for interrupt in pending)
 
 
-def protocol_error(envelope: Mapping[str, Any], *, method: str, url: str) -> APIStatusError:
-    """The typed error for ``{"type": "error", "error": code, "message": text}``; a text may begin with its status."""
+def protocol_error(envelope: Mapping[str, Any], *, request: str, url: str, command: str) -> APIStatusError:
+    """The typed error for ``{"type": "error", "error": code, "message": text}``; a text may begin with its status.
+
+    ``request`` is the HTTP method with which ``command`` went to ``url``.
+    """
     code, text = str(envelope.get("error") or "unknown_error"), str(envelope.get("message") or "")
     found = _STATUS.match(text)
     status = int(found["status"]) if found else _STATUS_OF.get(code, 500)
     detail = found["detail"] if found else f"{text} ({code})"
-    return status_error(status, method=method, url=url, body={"detail": detail, "code": code})
+    error = status_error(status, method=request, url=f"{url} ({command})", body={"detail": detail, "code": code})
+    error.url = url
+    return error

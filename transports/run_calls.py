@@ -84,7 +84,8 @@ class RunCalls:
         body = {"id": 1, "method": method, "params": params}
         answer = self._data("POST", f"{self.path}/commands", json=body)
         if answer.get("type") == "error":
-            raise protocol_error(answer, method=method, url=self._transport.url_of(self.path))
+            url = self._transport.url_of(f"{self.path}/commands")
+            raise protocol_error(answer, request="POST", url=url, command=method)
         result = answer.get("result")
         run_id = result.get("run_id") if isinstance(result, dict) else None
         return str(run_id or self._resumed_run(params))

@@ -134,7 +134,8 @@ class WebSocketSource(PartSource):
     def _take(self, frame: Dict[str, Any]) -> None:
         kind = frame.get("type")
         if kind == "error":
-            raise protocol_error(frame, method="subscription.subscribe", url=self._connection.url)
+            url = self._connection.url
+            raise protocol_error(frame, request="GET", url=url, command="subscription.subscribe")
         if kind == "event":
             self._early.append(frame)
         elif isinstance(frame.get("id"), int):

@@ -152,8 +152,11 @@ def test_a_refused_start_is_the_error_of_its_status(message: str, error: Any) ->
     with ThreadServer() as server:
         refusal = {"type": "error", "id": 1, "error": "unknown_error", "message": message}
         server.answers[f"POST {server.base}/commands"] = (200, refusal)
-        with pytest.raises(error, match=message.partition(": ")[2]):
+        with pytest.raises(error, match=message.partition(": ")[2]) as caught:
             server.transport().open_run(server.start())
+        url = f"{server.url}/threads/{THREAD}/commands"
+        assert str(caught.value).startswith(f"POST {url} (run.start) failed with status {message[:3]}: ")
+        assert caught.value.url == url
         assert server.peer().closed.wait(5)
 
 
