@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import ssl
 import threading
@@ -78,13 +79,23 @@ class Target(NamedTuple):
         return "ws" + self.url[len("http") :]
 
     @property
+    def loopback(self) -> bool:
+        """Whether the host is this machine, as far as its name or address tells."""
+        host = urlsplit(self.url).hostname or ""
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or host.endswith(".localhost")
+
+    @property
     def shown_url(self) -> str:
         """The URL for messages: a query may hold what is not for every eye."""
         return urlsplit(self.websocket_url)._replace(query="", fragment="").geturl()
 
 
-def open_connection(target: Target, *, timeout: Timeout, max_message_bytes: int) -> Connection:
-    """Connect; returns once the server has accepted the handshake.
+def open_connection(
+    target: Target, *, timeout: Timeout, max_message_bytes: int, compression: Optional[str] = None
+) -> Connection:
+    """Connect; returns once the server has accepted the handshake. ``compression`` is "deflate", or None for none.
 
     Raises ConnectionFailed if there is no connection, APIStatusError if the server refuses, ResponseError for a
     redirect: the key goes nowhere but where it was given for.
@@ -102,7 +113,7 @@ def open_connection(target: Target, *, timeout: Timeout, max_message_bytes: int)
                 user_agent_header=agent,
                 ssl=target.tls,
                 proxy=target.proxy,
-                compression=None,
+                compression=compression,
                 open_timeout=timeout.connect,
                 # Silence is answered by pings of our own, and only where somebody reads.
                 ping_interval=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import socket
 import threading
 import time
 from typing import Any, Type
@@ -19,6 +20,7 @@ from lgsync import Client
 from lgsync.errors import (
     AuthenticationError,
     ClientClosed,
+    ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
     InternalServerError,
@@ -50,9 +52,38 @@ def test_the_handshake_carries_all_that_a_request_does() -> None:
             "x-of-the-session": "s",
             "cookie": "login=cookie",
         }
-        assert "sec-websocket-extensions" not in asked.headers
         source.close()
     session.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "option", "offered"),
+    [
+        ("127.0.0.1", {}, False),
+        ("localhost", {}, False),
+        ("dev.localhost", {}, False),
+        ("langgraph.test", {}, True),
+        ("127.0.0.1", {"compression": "deflate"}, True),
+        ("langgraph.test", {"compression": None}, False),
+    ],
+)
+def test_frames_are_compressed_unless_the_server_is_near_or_the_caller_decides(
+    host: str, option: Any, offered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *args, **kw: found("127.0.0.1", *args, **kw))
+    with ThreadServer() as server:
+        config = TransportConfig(server.url.replace("127.0.0.1", host))
+        transport = WebSocketTransport(config, **option)
+        transport.open_run(server.start()).close()
+        transport.close()
+        extensions = server.peer().asked.headers.get("sec-websocket-extensions", "")
+        assert ("permessage-deflate" in extensions) == offered
+
+
+def test_a_compression_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="gzip"):
+        WebSocketTransport(TransportConfig("http://x"), compression="gzip")
 
 
 def test_headers_and_params_of_the_call_go_with_every_request_of_it() -> None:
@@ -277,14 +308,15 @@ def test_a_start_that_fails_leaves_no_socket() -> None:
 
 def test_a_transport_pickles_with_its_options() -> None:
     transport = WebSocketTransport(
-        TransportConfig("http://x"), max_message_bytes=7, extra_modes=("custom",), probe_seconds=2.0
+        TransportConfig("http://x"), max_message_bytes=7, extra_modes=("custom",), probe_seconds=2.0, compression=None
     )
     copy = pickle.loads(pickle.dumps(transport))
-    assert (copy.config, copy.max_message_bytes, copy.extra_modes, copy.probe_seconds) == (
+    assert (copy.config, copy.max_message_bytes, copy.extra_modes, copy.probe_seconds, copy.compression) == (
         transport.config,
         7,
         ("custom",),
         2.0,
+        None,
     )
 
 
