@@ -55,14 +55,15 @@ class FanOut(Generic[Raw, Item]):
 
     ``read`` may block; it returns None at the end, and what it raises, every view raises once it has shown what came
     before. It is never called by two threads at once. ``digest`` is quick, and is called with ``lock`` held, as is
-    every view's selection: with the lock held, all that was digested has been handed out.
+    every view's selection: with the lock held, all that was digested has been handed out. The lock is a new re-entrant
+    one, unless one is given.
     """
 
-    def __init__(self, read: Callable[[], Optional[Raw]], digest: Callable[[Raw], Item]) -> None:
+    def __init__(self, read: Callable[[], Optional[Raw]], digest: Callable[[Raw], Item], lock: Any = None) -> None:
         self._read = read
         self._digest = digest
         self._views: List[weakref.ref[View[Item, Any]]] = []
-        self.lock = RLock()
+        self.lock = lock or RLock()
         self._changed = Condition(self.lock)
         self._reading = False
         self._ended = False

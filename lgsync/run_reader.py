@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any, List, NamedTuple, Optional, Set, Tuple, Union
 
 from .accumulate import Message, MessageAccumulator
@@ -49,7 +49,9 @@ class RunReader:
     def __init__(self, delivery: Delivery, modes: Tuple[str, ...], on_close: str, messages_key: str) -> None:
         self.delivery = delivery
         self.modes = modes
-        self.accumulator = MessageAccumulator(messages_key=messages_key)
+        #: Held while a part is digested, and while a message that was given out is read.
+        self.lock = RLock()
+        self.accumulator = MessageAccumulator(messages_key=messages_key, guard=self.lock)
         self.kept = KeptData()
         self.begun = False
         self.over = False

@@ -62,7 +62,9 @@ class RunStream:
         capabilities: Optional[Capabilities] = None,
     ) -> None:
         self._reader = RunReader(delivery, modes, on_close, messages_key)
-        self._fan_out: FanOut[Union[StreamPart, End], Batch] = FanOut(self._reader.read, self._reader.digest)
+        self._fan_out: FanOut[Union[StreamPart, End], Batch] = FanOut(
+            self._reader.read, self._reader.digest, self._reader.lock
+        )
         self._capabilities = capabilities
         self._parts: Optional[View[Batch, StreamPart]] = None
         remember(self._reader)

@@ -13,12 +13,12 @@ The rules, in the order in which they decide:
 
 from __future__ import annotations
 
-from typing import Any, Callable, Collection, Dict, List, Optional, Tuple
+from typing import Any, Callable, Collection, ContextManager, Dict, List, Optional, Tuple
 
 from ..errors import ConfigurationError
 from .fold import Fold
 from .ledger import Ledger
-from .message import Message
+from .message import UNGUARDED, Message
 from .mirror import Mirror
 from .state import StateReader
 from .streamed import StreamReader
@@ -35,20 +35,24 @@ _OTHER_KINDS = {"custom", "tasks", "checkpoints", "debug", "events", "feedback",
 class MessageAccumulator:
     """Accumulates the messages of a run from its parts, whoever received them.
 
-    It does no I/O, knows no clock and never raises for what a server sent. It is not for several threads at once.
-    ``messages_key`` is the key of the graph's state that holds the messages.
+    It does no I/O, knows no clock and never raises for what a server sent. ``messages_key`` is the key of the graph's
+    state that holds the messages.
+
+    It is not for several threads at once. If messages that it gave are to be read by other threads while it is fed,
+    hold a re-entrant lock around each call and give it as ``guard``: reading a message takes it too.
 
     The first ``values`` of a run (of each namespace) is taken for what was there before: its messages enter
     :attr:`messages`, but are not told as changes. Whoever knows the thread's state beforehand can feed it so.
     """
 
-    def __init__(self, *, messages_key: str = "messages") -> None:
+    def __init__(self, *, messages_key: str = "messages", guard: ContextManager[Any] = UNGUARDED) -> None:
         self._key = messages_key
+        self._guard = guard
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as before a replay from the start."""
-        self._ledger = Ledger()
+        self._ledger = Ledger(self._guard)
         self._mirror = Mirror()
         self._state = StateReader(self._ledger, self._mirror, self._key)
         stream = StreamReader(self._ledger, self._mirror)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, ContextManager, Dict, List, Mapping, Optional, Set, Tuple
 
 from .blocks import agrees, message_type
 from .delta import EMPTY, Delta, text_difference
 from .fold import Fold, is_chunk, is_empty
 from .history import owned
-from .message import Head, Message
+from .message import UNGUARDED, Head, Message
 from .track import Track
 from .whole import Whole
 
@@ -21,7 +21,9 @@ _UNHEARD = Delta(replaced=True)
 class Ledger:
     """Every change of a message goes through here, so that each message ends exactly once."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: ContextManager[Any] = UNGUARDED) -> None:
+        #: Held whenever a snapshot that was given out is worked out.
+        self.guard = guard
         self.ignored = 0
         #: By id. Two ids lead to one track where the state said that they are one message.
         self.tracks: Dict[str, Track] = {}
@@ -78,7 +80,7 @@ class Ledger:
         state: Any = Fold() if is_chunk(message) else Whole(message)
         if isinstance(state, Fold):
             state.add(message)
-        track = Track(head, state)
+        track = Track(head, state, self.guard)
         self.show(track, head)
         self.nameless.append(track)
         return [self.tell_first(track, "complete", "whole")]

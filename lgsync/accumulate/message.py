@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from contextlib import nullcontext
+from typing import Any, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .delta import EMPTY, Delta, text_difference
 from .fold import Fold
 from .history import owned
 from .whole import Whole
 
-__all__ = ["Head", "Message"]
+__all__ = ["UNGUARDED", "Head", "Message"]
+
+#: For messages that are read only by whoever feeds their accumulator.
+UNGUARDED: ContextManager[Any] = nullcontext()
 
 
 class Head(NamedTuple):
@@ -31,7 +35,18 @@ class Message:
     Two messages are equal if everything that can be read from them is; the hash is that of id and revision.
     """
 
-    __slots__ = ("_cache", "_conflicts", "_delta", "_head", "_revision", "_source", "_state", "_status", "_version")
+    __slots__ = (
+        "_cache",
+        "_conflicts",
+        "_delta",
+        "_guard",
+        "_head",
+        "_revision",
+        "_source",
+        "_state",
+        "_status",
+        "_version",
+    )
 
     _head: Head
     _state: Union[Fold, Whole]
@@ -46,7 +61,9 @@ class Message:
         delta: Delta = EMPTY,
         revision: int = 0,
         conflicts: Tuple[str, ...] = (),
+        guard: ContextManager[Any] = UNGUARDED,
     ) -> None:
+        self._guard = guard
         self._head = head
         self._state = state
         self._version = state.version
@@ -180,7 +197,8 @@ class Message:
 
         LangChain's ``convert_to_messages`` takes it, and so does a run's ``input``.
         """
-        message: Dict[str, Any] = owned(self._state.to_dict(self._version, self._final))
+        with self._guard:
+            message: Dict[str, Any] = owned(self._state.to_dict(self._version, self._final))
         message["id"] = self.id
         return message
 
@@ -194,6 +212,7 @@ class Message:
             delta=text_difference(("", ""), (self.text, self.reasoning)),
             revision=self._revision,
             conflicts=self._conflicts,
+            guard=self._guard,
         )
         message._version = self._version
         return message
@@ -217,11 +236,14 @@ class Message:
         return calls
 
     def _cached(self, key: str, compute: Any) -> Any:
-        if self._cache is None:
-            self._cache = {}
-        if key not in self._cache:
-            self._cache[key] = compute()
-        return self._cache[key]
+        if self._cache is not None and key in self._cache:
+            return self._cache[key]
+        # What is worked out here is shared with the accumulator, which another thread may be feeding.
+        with self._guard:
+            value = compute()
+            if self._cache is None:
+                self._cache = {}
+            return self._cache.setdefault(key, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):

@@ -120,7 +120,7 @@ class StateReader:
         same = pool.get(_likeness(message))
         if same:
             return self._name(same.popleft(), id_, message), False
-        track = Track(Head(id_, namespace), Whole(message))
+        track = Track(Head(id_, namespace), Whole(message), self._ledger.guard)
         if id_ is None:
             self._ledger.nameless.append(track)
         else:

@@ -68,7 +68,7 @@ class StreamReader:
     def _take_first_chunk(self, id_: str, track: Optional[Track], chunk: Dict[str, Any], head: Head) -> List[Message]:
         says_nothing = is_empty(chunk)
         if track is None:
-            track = self._ledger.tracks[id_] = Track(head, Fold())
+            track = self._ledger.tracks[id_] = Track(head, Fold(), self._ledger.guard)
         elif track.in_history:
             if says_nothing:
                 return self._end_by_last_of_another_id(chunk, head)
@@ -136,7 +136,7 @@ class StreamReader:
             return self._take_snapshot(track, message, head, status, source)
         if status == "streaming" and is_empty(message):
             return []
-        track = self._ledger.tracks[id_] = Track(head, Whole(message))
+        track = self._ledger.tracks[id_] = Track(head, Whole(message), self._ledger.guard)
         self._ledger.show(track, head)
         return [self._ledger.tell_first(track, status, source)]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, ContextManager, Dict, Mapping, Optional, Tuple, Union
 
 from .delta import EMPTY, Delta
 from .fold import Fold
-from .message import Head, Message
+from .message import UNGUARDED, Head, Message
 from .whole import Whole
 
 __all__ = ["Track", "head_of", "usable_id"]
@@ -21,9 +21,10 @@ class Track:
     ``status`` is None as long as nothing was told: the id is known from the thread's history, or only by empty chunks.
     """
 
-    __slots__ = ("head", "latest", "marks_end", "revision", "stale", "state", "status")
+    __slots__ = ("guard", "head", "latest", "marks_end", "revision", "stale", "state", "status")
 
-    def __init__(self, head: Head, state: Union[Fold, Whole]) -> None:
+    def __init__(self, head: Head, state: Union[Fold, Whole], guard: ContextManager[Any] = UNGUARDED) -> None:
+        self.guard = guard
         self.head = head
         self.state = state
         self.status: Optional[str] = None
@@ -51,13 +52,14 @@ class Track:
             delta=delta,
             revision=self.revision,
             conflicts=self.state.conflicts,
+            guard=self.guard,
         )
         return self.latest
 
     def snapshot(self) -> Message:
         """The last change, or the message as history has it."""
         if self.latest is None:
-            self.latest = Message(self.head, self.state)
+            self.latest = Message(self.head, self.state, guard=self.guard)
         return self.latest
 
     def rename(self, id_: str) -> None:
@@ -65,7 +67,14 @@ class Track:
         self.head = self.head._replace(id=id_)
         if self.latest is not None:
             told = self.latest
-            self.latest = Message(self.head, self.state, status=told.status, source=told.source, revision=told.revision)
+            self.latest = Message(
+                self.head,
+                self.state,
+                status=told.status,
+                source=told.source,
+                revision=told.revision,
+                guard=self.guard,
+            )
 
     def words(self) -> Tuple[str, str]:
         """The text and the reasoning as they are now."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 from typing import Any, Callable, List, Tuple
 
@@ -203,6 +204,21 @@ def test_a_view_in_each_of_three_threads_completes() -> None:
     for thread in threads:
         thread.join(10)
     assert texts == ["".join(str(n % 10) for n in range(300))] * 3
+
+
+def test_messages_read_in_several_threads_while_they_grow_lose_nothing() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            run, _ = stream(*[chunk(f"{n} ") for n in range(400)], chunk("", last=True))
+            views = [run.messages() for _ in range(3)]
+            threads = [in_thread(lambda view=view: [m.text for m in view]) for view in views]
+            for thread in threads:
+                thread.join(30)
+            assert run.final_text() == "".join(f"{n} " for n in range(400))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 # -- how it ends ------------------------------------------------------------------------------------------------
