@@ -16,6 +16,9 @@ from .http import HTTPTransport
 __all__ = ["RunCalls"]
 
 
+_BRIEF_SECONDS = 10.0
+
+
 class RunCalls:
     """The REST side of one run: what its events do not tell."""
 
@@ -33,6 +36,8 @@ class RunCalls:
         self.params = params
         self.path = f"/threads/{segment(thread_id, 'thread_id')}"
         self.timeout = timeout or transport.config.timeout
+        #: For questions about a run that is being read: who closes its source may have to wait for their answer.
+        self.brief = Timeout(*(min(seconds or _BRIEF_SECONDS, _BRIEF_SECONDS) for seconds in self.timeout))
         self._transport = transport
         self._rest = Rest(transport)
 
@@ -46,9 +51,9 @@ class RunCalls:
         # A socket to a thread that is not there stays silent, or is closed at once.
         return self._data("POST", "/threads", json={"thread_id": self.thread_id, "if_exists": "do_nothing"})
 
-    def state(self) -> Dict[str, Any]:
-        """The thread's state."""
-        return self._data("GET", f"{self.path}/state")
+    def state(self, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
+        """The thread's state, asked for briefly unless ``timeout`` says otherwise."""
+        return self._data("GET", f"{self.path}/state", timeout=timeout or self.brief)
 
     def pending(self, *, create: bool) -> List[Dict[str, Any]]:
         """What the thread itself says it waits for; it is made first if it is not there and ``create`` says so."""
@@ -58,22 +63,22 @@ class RunCalls:
 
     def interrupts(self) -> List[Dict[str, Any]]:
         """What the thread waits for; its state knows that before the thread itself does."""
-        return interrupts_in(self.state())
+        return interrupts_in(self.state(timeout=self.timeout))
 
     def run(self, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
         """The run itself; raises NotFoundError if there is none."""
         return self._data("GET", f"{self.path}/runs/{segment(self.run_id, 'run_id')}", timeout=timeout)
 
     def status(self, *, timeout: Optional[Timeout] = None) -> Optional[str]:
-        """The run's status; None if the run is gone."""
+        """The run's status, asked for briefly unless ``timeout`` says otherwise; None if the run is gone."""
         try:
-            return str(self.run(timeout=timeout).get("status"))
+            return str(self.run(timeout=timeout or self.brief).get("status"))
         except NotFoundError:
             return None
 
     def created(self) -> Optional[float]:
         """When the run was created, in milliseconds of the server's clock."""
-        text = str(self.run().get("created_at") or "")
+        text = str(self.run(timeout=self.brief).get("created_at") or "")
         try:
             return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
         except ValueError:

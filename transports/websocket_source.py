@@ -305,7 +305,7 @@ class _SignsOfLife:
         self._run = run
         self._connection = connection
         self._pong: Optional[threading.Event] = None
-        self._timeout = Timeout(seconds, seconds)
+        self._timeout = Timeout(*(min(seconds, limit or seconds) for limit in run.brief))
         self._missed = 0
         self.over = False
         self.over_before = False

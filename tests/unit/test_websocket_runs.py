@@ -7,11 +7,12 @@ from typing import Any, Dict, List
 
 import pytest
 from event_tape import Tape, ai, human
+from lgsync.transports.websocket import WebSocketTransport
 from thread_server import RUN, THREAD, ThreadServer
 
 from lgsync.errors import ConflictError, ConnectionLost, NotFoundError, UnprocessableEntityError
 from lgsync.parts import StreamPart
-from lgsync.transport import PartSource, RunJoin
+from lgsync.transport import PartSource, RunJoin, Timeout, TransportConfig
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -281,6 +282,34 @@ def test_silence_of_both_the_socket_and_the_server_is_a_lost_connection() -> Non
         server.answers[f"GET {server.base}/runs/{RUN}"] = (503, {"detail": "down"})
         with pytest.raises(ConnectionLost, match="silent"):
             next(source)
+
+
+class Impatient(WebSocketTransport):
+    """Notes how long each request may take."""
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        self.__dict__.setdefault("limits", []).append((path.rpartition("/")[2], options["timeout"]))
+        return super().request(method, path, **options)
+
+
+@pytest.mark.parametrize(("given", "limit"), [(Timeout(300, 300), 10), (Timeout(None, None), 10), (Timeout(3, 2), 3)])
+@pytest.mark.parametrize("end", ["failed", "silence", "superseded"])
+def test_no_question_while_a_run_is_read_may_take_long(given: Timeout, limit: float, end: str) -> None:
+    tape, following = Tape(), Tape("run-2")
+    following.seq = 50
+    with ThreadServer() as server:
+        transport = Impatient(TransportConfig(server.url, timeout=given), probe_seconds=0.05)
+        source = transport.open_run(server.start())
+        transport.limits.clear()  # type: ignore[attr-defined]
+        server.run_is("success")
+        last = {"failed": [tape.lifecycle("failed")], "silence": [], "superseded": [following.running()]}[end]
+        run_of(source, server, tape.running(), *last)
+        limits = transport.limits  # type: ignore[attr-defined]
+        assert "state" in [name for name, _ in limits]
+        assert all(
+            timeout.connect <= limit and timeout.read <= min(limit, given.read or limit) for _, timeout in limits
+        )
+        transport.close()
 
 
 def test_the_next_run_ends_this_one_as_its_status_says() -> None:
