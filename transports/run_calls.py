@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Container, Dict, List, Mapping, Optional
 
+from .. import codec
 from ..errors import NotFoundError, ResponseError
 from ..paths import segment
 from ..rest import Rest
@@ -17,6 +19,11 @@ __all__ = ["RunCalls"]
 
 
 _BRIEF_SECONDS = 10.0
+
+# How long the run of an answer may take to be listed, and the pauses between two looks.
+_LISTED_WITHIN = 5.0
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.4
 
 
 class RunCalls:
@@ -85,29 +92,46 @@ class RunCalls:
             return None
 
     def command(self, method: str, params: Mapping[str, Any]) -> str:
-        """Send a command that starts a run; returns the run's id."""
+        """Send a command that starts a run; returns the run's id. Raises ResponseError if no run comes of it."""
+        # An answer's reply names no run. The same answer may have been given before, so new runs must be told from old.
+        before = {run.get("run_id") for run in self._runs()} if "responses" in params else set()
         body = {"id": 1, "method": method, "params": params}
         answer = self._data("POST", f"{self.path}/commands", json=body)
+        url = self._transport.url_of(f"{self.path}/commands")
         if answer.get("type") == "error":
-            url = self._transport.url_of(f"{self.path}/commands")
             raise protocol_error(answer, request="POST", url=url, command=method)
         result = answer.get("result")
         run_id = result.get("run_id") if isinstance(result, dict) else None
-        return str(run_id or self._resumed_run(params))
+        if run_id is None:
+            run_id = self._resumed_run(params, before)
+        if run_id is None:
+            raise ResponseError(
+                f"{url} took {method}, but no run of thread {self.thread_id} shows that it was started by it. Look at "
+                "client.runs.list(thread_id), and join the run if it is there.",
+                url=url,
+                status=200,
+            )
+        return str(run_id)
 
-    def _resumed_run(self, params: Mapping[str, Any]) -> str:
-        """An answer's reply names no run: it is the newest one that was started with these very answers."""
+    def _resumed_run(self, params: Mapping[str, Any], before: Container[Any]) -> Optional[str]:
+        """The new run that was started with these very answers; it may be listed only after a while."""
         given = {each["interrupt_id"]: each["response"] for each in params.get("responses", ())}
-        listed = self._call("GET", f"{self.path}/runs", params={"limit": 10})
-        runs = _dicts(listed)
-        for run in runs:
-            command = (run.get("kwargs") or {}).get("command") or {}
-            if command.get("resume") == given:
-                return str(run.get("run_id"))
-        if not runs:
-            url = self._transport.url_of(self.path)
-            raise ResponseError(f"{url}/commands took the command but started no run", url=url, status=200)
-        return str(runs[0].get("run_id"))
+        # As they look once they were sent: a tuple is a list there.
+        sent = codec.decode(codec.encode(given))
+        deadline, pause = time.monotonic() + _LISTED_WITHIN, _FIRST_PAUSE
+        while True:
+            for run in self._runs():
+                command = (run.get("kwargs") or {}).get("command") or {}
+                if run.get("run_id") not in before and command.get("resume") == sent:
+                    return str(run.get("run_id"))
+            if time.monotonic() >= deadline:
+                return None
+            # A transport that is closed meanwhile refuses the next question.
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _runs(self) -> List[Dict[str, Any]]:
+        return _dicts(self._call("GET", f"{self.path}/runs", params={"limit": 20}))
 
     def _data(self, method: str, path: str, *, json: Any = None, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
         data = self._call(method, path, json=json, timeout=timeout)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
+from lgsync.transports import run_calls
+from rawserver import PATIENCE
 from thread_server import RUN, ThreadServer
 
-from lgsync.errors import ConfigurationError, UnsupportedByTransport
-from lgsync.transport import RunStart
+from lgsync.errors import ClientClosed, ConfigurationError, ResponseError, UnsupportedByTransport
+from lgsync.transport import PartSource, RunStart
 
 ONE = {"id": "i1", "value": {"q": "sure?"}}
 TWO = {"id": "i2", "value": "really?"}
@@ -61,7 +63,14 @@ def test_an_empty_input_may_go_to_a_thread_that_waits() -> None:
 
 
 def answer(server: ThreadServer, command: Dict[str, Any], **options: Any) -> Dict[str, Any]:
-    server.answers[f"POST {server.base}/commands"] = (200, {"type": "success", "id": 1, "result": {}})
+    def take() -> Any:
+        params = server.requests_to("POST", "/commands")[-1].body["params"]
+        given = {each["interrupt_id"]: each["response"] for each in params["responses"]}
+        server.answers[f"GET {server.base}/runs"] = (200, [{"run_id": RUN, "kwargs": {"command": {"resume": given}}}])
+        return 200, {"type": "success", "id": 1, "result": {}}
+
+    server.answers[f"GET {server.base}/runs"] = (200, [])
+    server.answers[f"POST {server.base}/commands"] = take
     server.transport().open_run(server.start(input=None, command=command, **options)).close()
     (sent,) = server.requests_to("POST", "/commands")
     assert sent.body["method"] == "input.respond"
@@ -123,12 +132,66 @@ def test_an_answer_to_nobody_is_refused() -> None:
         answer(server, {"resume": "yes"})
 
 
-def test_the_run_that_an_answer_starts_is_the_newest_one_with_that_answer() -> None:
+def listing(*answers: List[Dict[str, Any]]) -> Any:
+    """What the thread's runs are each time they are asked for; the last list stays."""
+    left = list(answers)
+    return lambda: (200, left.pop(0) if len(left) > 1 else left[0])
+
+
+def answered(run_id: str, response: Any = "yes") -> Dict[str, Any]:
+    return {"run_id": run_id, "kwargs": {"command": {"resume": {"i1": response}}}}
+
+
+def resumed(server: ThreadServer, response: Any, *runs: List[Dict[str, Any]]) -> PartSource:
+    server.waits_for(ONE)
+    server.answers[f"POST {server.base}/commands"] = (200, {"type": "success", "id": 1, "result": {}})
+    server.answers[f"GET {server.base}/runs"] = listing(*runs)
+    return server.transport().open_run(server.start(input=None, command={"resume": response}))
+
+
+def test_the_run_that_an_answer_starts_is_the_new_one_with_that_answer() -> None:
+    others = {"run_id": "somebody's", "kwargs": {"command": None}}
     with ThreadServer() as server:
-        server.waits_for(ONE)
-        server.answers[f"POST {server.base}/commands"] = (200, {"type": "success", "id": 1, "result": {}})
-        mine = {"run_id": RUN, "kwargs": {"command": {"resume": {"i1": "yes"}}}}
-        server.answers[f"GET {server.base}/runs"] = (200, [{"run_id": "somebody's", "kwargs": {"command": None}}, mine])
-        source = server.transport().open_run(server.start(input=None, command={"resume": "yes"}))
+        source = resumed(server, "yes", [], [others, answered(RUN)])
         assert source.run_id == RUN
         source.close()
+
+
+def test_a_run_that_is_not_listed_yet_is_waited_for() -> None:
+    earlier, others = answered("earlier"), {"run_id": "somebody's", "kwargs": {"command": None}}
+    with ThreadServer() as server:
+        source = resumed(server, "yes", [earlier], [others, earlier], [others, answered(RUN), earlier])
+        assert source.run_id == RUN
+        source.close()
+
+
+def test_an_answer_is_known_again_in_the_form_in_which_it_was_sent() -> None:
+    with ThreadServer() as server:
+        source = resumed(server, ("a", {1: "b"}), [], [answered(RUN, ["a", {"1": "b"}])])
+        assert source.run_id == RUN
+        source.close()
+
+
+def test_an_answer_that_starts_no_run_is_an_error_and_no_other_run_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_calls, "_LISTED_WITHIN", 0.05)
+    with ThreadServer() as server:
+        with pytest.raises(ResponseError, match="took input.respond, but no run"):
+            resumed(server, "yes", [], [answered("other", "no")])
+        assert server.peer().closed.wait(PATIENCE)
+
+
+def test_closing_the_transport_ends_the_wait_for_a_run() -> None:
+    with ThreadServer() as server:
+        transport = server.transport()
+        server.waits_for(ONE)
+        server.answers[f"POST {server.base}/commands"] = (200, {"type": "success", "id": 1, "result": {}})
+        asked = iter(range(9))
+
+        def runs() -> Any:
+            if next(asked):
+                transport.close()
+            return 200, []
+
+        server.answers[f"GET {server.base}/runs"] = runs
+        with pytest.raises(ClientClosed):
+            transport.open_run(server.start(input=None, command={"resume": "yes"}))
