@@ -120,7 +120,9 @@ class WebSocketSource(PartSource):
             self._connection.close()
             if not self._closing.is_set():
                 raise
-        self.exact = self._translator.exact
+        # What never began here, or came on half of the subscriptions, was not all that the run said.
+        heard = self._started and not self._unconfirmed
+        self.exact = self._translator.exact and (heard or not self._over)
 
     def _timeout(self) -> float:
         if self._translator.ended == "interrupted":
@@ -142,9 +144,12 @@ class WebSocketSource(PartSource):
             self._unconfirmed.pop(frame["id"], None)
         # Each subscription replays on its own; together they are in order again by their number.
         if not self._unconfirmed:
-            early, self._early = self._early, []
-            for event in early if len(early) == 1 else _in_order(early):
-                self._handle(event)
+            self._hear()
+
+    def _hear(self) -> None:
+        early, self._early = self._early, []
+        for event in early if len(early) == 1 else _in_order(early):
+            self._handle(event)
 
     def _handle(self, event: Dict[str, Any]) -> None:
         if self._over:
@@ -152,6 +157,8 @@ class WebSocketSource(PartSource):
         root, run_id = root_event(event), run_of(event)
         if not self._started:
             if not self._begins(event, root, run_id):
+                if root == "running" and self._may_be_gone and self._is_young(event):
+                    self._superseded()
                 return
         elif root == "running" and run_id != self.run_id:
             self._superseded()
@@ -203,7 +210,10 @@ class WebSocketSource(PartSource):
         if self._translator.ended == "interrupted":
             self._settle(status)
         elif status not in UNFINISHED and self._said_all():
-            self._conclude(status)
+            # No confirmation will come any more.
+            self._hear()
+            if not self._over:
+                self._conclude(status)
 
     def _said_all(self) -> bool:
         """Whether nothing more is on its way from a run that is over: it was so before the last pong, too."""
@@ -237,6 +247,8 @@ class WebSocketSource(PartSource):
         elif status in UNFINISHED:
             raise self._lost(f"another run has begun while it was {status}")
         elif status == "success":
+            if self._unconfirmed and not self._started:
+                raise self._lost("the server never confirmed the subscription, and nothing of the run came")
             waiting = self._waiting()
             paused = bool(waiting) or self._translator.ended == "interrupted"
             self._finish("interrupted" if paused else "success", waiting)

@@ -255,6 +255,42 @@ def test_a_finished_run_whose_end_was_not_said_ends_as_its_status_says() -> None
         assert source.outcome == "success"
 
 
+def test_what_came_on_subscriptions_that_were_never_confirmed_is_given_at_the_end() -> None:
+    tape = Tape()
+    with ThreadServer() as server:
+        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        server.run_is("success")
+        server.peer().send(tape.running(), *tape.said("m1", "Hi"))
+        assert texts(list(source)) == ["Hi"]
+        assert (source.outcome, source.exact) == ("success", False)
+
+
+def test_a_run_of_which_nothing_came_on_subscriptions_never_confirmed_is_lost() -> None:
+    with ThreadServer() as server:
+        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        server.run_is("success")
+        with pytest.raises(ConnectionLost, match="never confirmed"):
+            list(source)
+
+
+def test_a_run_that_ended_well_but_of_which_nothing_came_is_known_to_lack_something() -> None:
+    with ThreadServer() as server:
+        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        server.run_is("success")
+        assert run_of(source, server) == []
+        assert (source.outcome, source.exact) == ("success", False)
+
+
+def test_a_finished_run_whose_tape_the_next_run_has_taken_ends_though_that_one_goes_on() -> None:
+    following = Tape("run-2")
+    with ThreadServer() as server:
+        started = {"run_id": RUN, "status": "success", "created_at": "1970-01-01T00:00:00.500Z"}
+        server.answers[f"GET {server.base}/runs/{RUN}"] = (200, started)
+        source = server.transport(probe_seconds=60).open_run(server.join())
+        assert run_of(source, server, following.running(), following.text("theirs")) == []
+        assert (source.outcome, source.exact) == ("success", False)
+
+
 def test_a_quiet_run_is_waited_for_as_long_as_it_runs() -> None:
     tape = Tape()
     with ThreadServer() as server:
