@@ -210,7 +210,7 @@ def test_messages_read_in_several_threads_while_they_grow_lose_nothing() -> None
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(10):
+        for _ in range(40):
             run, _ = stream(*[chunk(f"{n} ") for n in range(400)], chunk("", last=True))
             views = [run.messages() for _ in range(3)]
             threads = [in_thread(lambda view=view: [m.text for m in view]) for view in views]
