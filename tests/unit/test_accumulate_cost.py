@@ -199,15 +199,15 @@ def test_what_was_read_once_is_not_worked_out_again(meter):
     assert characters == 0
 
 
-def test_memory_follows_the_text_and_not_its_square():
+def test_many_small_pieces_are_not_kept_as_pieces():
     def used(n):
         tracemalloc.start()
-        accumulator = fed(text_chunks(n))
+        accumulator = fed(piece(content=f"{i:05}") for i in range(n))
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert accumulator.run_messages
         return held
 
-    few, many = used(2000), used(4000)
-    assert many < 2.5 * few
-    assert many < 4000 * 200
+    # Kept as pieces, each would take some eighty bytes.
+    for n in (2000, 4000, 8000):
+        assert used(n) < 65 * n

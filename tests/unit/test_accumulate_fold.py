@@ -73,6 +73,11 @@ def test_blocks_of_one_index_with_different_ids_stay_apart_and_nameless_ones_joi
     assert [block["text"] for block in contents(*parts)] == ["ac", "bd"]
 
 
+def test_of_several_blocks_with_one_index_and_id_the_first_grows():
+    block = {"type": "text", "text": "x", "index": 0, "id": "a"}
+    assert [block["text"] for block in contents([block, block], [block])] == ["xx", "x"]
+
+
 def test_blocks_of_the_first_chunk_do_not_merge_among_themselves():
     block = {"type": "text", "text": "x", "index": 0}
     assert contents([block, block]) == [block, block]
@@ -136,6 +141,13 @@ def test_values_that_do_not_fit_leave_the_first_one_and_are_noted(left, right):
     assert "additional_kwargs.k" in message.conflicts[0]
 
 
+def test_a_place_where_nothing_fits_is_noted_once():
+    accumulator = MessageAccumulator()
+    told(accumulator, [streamed(piece(additional_kwargs={"k": value})) for value in (0.5, 1.5)])
+    assert told(accumulator, [streamed(piece(additional_kwargs={"k": value})) for value in (2.5, "x")]) == []
+    assert len(accumulator.run_messages[0].conflicts) == 1
+
+
 def test_a_message_without_conflicts_has_none():
     assert folded(piece(content="a"), piece(content="b")).conflicts == ()
 
@@ -148,6 +160,11 @@ def test_tool_call_pieces_join_by_index_and_their_arguments_are_read():
     )
     assert message.tool_calls == [{"name": "search", "args": {"q": "sf"}, "id": "c1", "type": "tool_call"}]
     assert message.invalid_tool_calls == []
+
+
+def test_calls_of_the_first_chunk_do_not_merge_among_themselves():
+    message = folded(piece(tool_call_chunks=[call("{}", name="f"), call("{}", name="g")]))
+    assert [found["name"] for found in message.tool_calls] == ["f", "g"]
 
 
 def test_a_repeated_name_of_a_call_is_concatenated():
@@ -183,6 +200,7 @@ def test_one_index_with_two_ids_is_two_calls_and_later_pieces_go_to_the_first():
         ('{"a": "x\\', {"a": "x"}),
         ('{"a": "line\nbreak"}', {"a": "line\nbreak"}),
         ('{"query": "oops', {"query": "oops"}),
+        ('{"a":[1],"b":{"c":2},x[', {"a": [1]}),
     ],
 )
 def test_cut_arguments_are_read_as_far_as_they_go(args, read):
@@ -225,6 +243,15 @@ def test_at_the_end_of_standard_content_call_blocks_say_what_the_calls_are():
         piece(response_metadata={"output_version": "v1"}, last=True),
     )
     assert message.content == [{"type": "tool_call", "name": "f", "args": {"a": 1}, "id": "c1", "extras": {"k": 1}}]
+
+
+def test_blocks_of_standard_content_that_come_after_its_end_are_finished_too():
+    block = {"type": "tool_call_chunk", "id": "c1", "name": "f", "args": "{}", "index": 0}
+    message = folded(
+        piece(content=[], response_metadata={"output_version": "v1"}, last=True),
+        piece(content=[block], tool_call_chunks=[call("{}", id_="c1", name="f")]),
+    )
+    assert [found["type"] for found in message.content] == ["tool_call"]
 
 
 def test_before_the_end_of_standard_content_call_blocks_are_pieces():

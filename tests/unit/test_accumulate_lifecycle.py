@@ -156,6 +156,14 @@ def test_a_message_split_over_two_ids_is_healed_by_the_state(accumulator, state)
     assert [m.id for m in accumulator.messages] == ["msg_1"]
 
 
+def test_what_comes_later_under_the_other_id_belongs_to_the_healed_message(accumulator):
+    told(accumulator, [streamed(piece("msg_1", "Hel")), streamed(piece("lc_run--1", "lo", last=True))])
+    told(accumulator, [updates("llm", whole("msg_1", "Hello"))])
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    (change,) = accumulator.feed(streamed(piece("lc_run--1", usage_metadata=usage)))
+    assert (change.id, change.status, change.text, change.usage) == ("msg_1", "revised", "Hello", usage)
+
+
 def test_a_call_split_in_the_middle_of_its_arguments_is_healed_by_the_state(accumulator):
     told(
         accumulator,

@@ -68,6 +68,13 @@ def test_what_was_fed_still_belongs_to_the_one_who_fed_it(accumulator):
     assert [message.metadata["tags"] for message in messages] == [["t"], ["t"]]
 
 
+def test_the_metadata_of_a_message_without_an_id_are_its_own_too(accumulator):
+    about = {"tags": ["t"]}
+    (message,) = told(accumulator, [("messages", [piece(None, "x"), about])])
+    about["tags"].append("spoiled")
+    assert message.metadata == {"tags": ["t"]}
+
+
 def test_fields_cannot_be_set(accumulator):
     (message,) = told(accumulator, [streamed(piece(content="a"))])
     with pytest.raises(AttributeError):

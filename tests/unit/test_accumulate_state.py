@@ -122,6 +122,17 @@ def test_values_of_a_subgraph_complete_its_messages_and_leave_the_root_mirror_al
     assert mirrored(accumulator) == [("h", "hi")]
 
 
+def test_the_first_values_of_each_subgraph_are_what_was_there_before(accumulator):
+    told(accumulator, [values(human("h", "hi"))])
+    assert accumulator.feed(values(human("q", "asked inside"), suffix="|child:1")) == []
+    assert statuses(accumulator.feed(values(whole("a", "x"), suffix="|child:1"))) == [("a", "complete")]
+
+
+def test_empty_keys_are_no_difference(accumulator):
+    told(accumulator, [values(human("h", "hi"))])
+    assert accumulator.feed(values({**human("h", "hi"), "tool_calls": [], "example": False})) == []
+
+
 def test_the_messages_are_found_under_the_key_of_the_graph():
     accumulator = MessageAccumulator(messages_key="chat")
     told(accumulator, [("values", {"chat": []}), ("updates", {"n": {"chat": [whole("a", "x")]}})])
