@@ -147,11 +147,12 @@ class Translator:
         if method == "messages" and isinstance(data, dict):
             return self._block_event(namespace, data, node)
         if method == "values":
-            return self._values(namespace, data)
+            return [*self._interrupts_beside(namespace, params), *self._values(namespace, data)]
         if method in ("input.requested", "input") and isinstance(data, dict):
             return self._interrupt(namespace, data.get("interrupt_id"), data.get("payload"))
         if method == "lifecycle" and isinstance(data, dict):
-            return self._lifecycle(data) if not namespace else []
+            # Joins of the run-stream API tell those of subgraphs at the root, with their namespace among the data.
+            return self._lifecycle(data) if not (namespace or data.get("namespace")) else []
         if isinstance(method, str) and method in self._modes and self._visible(namespace):
             if method == "updates" and isinstance(data, dict):
                 self._note_updates(data)
@@ -175,6 +176,12 @@ class Translator:
             error = data.get("error")
             self.failure = None if error is None else str(error)
         return []
+
+    def _interrupts_beside(self, namespace: Namespace, params: Mapping[str, Any]) -> List[StreamPart]:
+        """Those that come with a snapshot, where no event of their own tells them."""
+        beside = params.get("interrupts")
+        interrupts = [each for each in beside if isinstance(each, dict)] if isinstance(beside, list) else []
+        return [part for each in interrupts for part in self._interrupt(namespace, each.get("id"), each.get("value"))]
 
     def _interrupt(self, namespace: Namespace, interrupt_id: Any, value: Any) -> List[StreamPart]:
         if not isinstance(interrupt_id, str) or interrupt_id in self._interrupts:
@@ -207,7 +214,8 @@ class Translator:
     def _note_updates(self, data: Mapping[str, Any]) -> None:
         """Updates are slimmed like snapshots: what they show first, they do not show whole."""
         written = [message for value in (data, *data.values()) for message in messages_in(value)]
-        if any(is_ai(message) and message.get("id") not in self._shown for message in written):
+        slim = [message for message in written if is_ai(message) and "usage_metadata" not in message]
+        if any(message.get("id") not in self._shown for message in slim):
             self.exact = False
 
     def _values_part(self, namespace: Namespace, data: Any) -> StreamPart:
@@ -265,7 +273,7 @@ class Translator:
         if unseen and same(unseen, slim):
             return unseen
         message = full(slim)
-        if not is_ai(slim):
+        if not is_ai(slim) or "usage_metadata" in slim:
             return message
         # A message that a node rewrote may have lost its usage too, or not.
         payload = None if slim["id"] in self._shown else self._payload(namespace, slim, found)

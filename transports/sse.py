@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import re
 from collections import deque
-from typing import Any, Deque, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, Union
 from urllib.parse import unquote
 
 from ..answers import refuse_unless_ok
-from ..errors import ConnectionLost, LgsyncError, ResponseError
+from ..errors import ConnectionLost, LgsyncError, ResponseError, status_error
 from ..parts import StreamPart
 from ..paths import segment
 from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
+from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport
 
@@ -30,6 +32,11 @@ _CAPABILITIES = Capabilities(
 # As much of a refusal as is read, and of an answer that is no stream.
 _MAX_ERROR_BYTES = 1024 * 1024
 _SNIPPET_BYTES = 500
+
+# The positions that stand for a run's start.
+_STARTS = ("-1", "0", "-", "0-0")
+
+_STATUS = re.compile(r"(?P<status>[45]\d\d): (?P<detail>.*)", re.DOTALL)
 
 _RUN_PATH = re.compile(r"(?:/threads/(?P<thread>[^/?]+))?/runs/(?P<run>[^/?]+)")
 
@@ -51,13 +58,12 @@ class SSETransport(HTTPTransport):
         return _CAPABILITIES
 
     def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
-        stream = self._join(start) if isinstance(start, RunJoin) else self._start(start)
-        source = SSESource(stream, self.max_event_bytes)
         if isinstance(start, RunJoin):
-            source.thread_id, source.run_id, source.position = start.thread_id, start.run_id, start.position
-        else:
-            thread_id, source.run_id = _ids_of(stream.headers)
-            source.thread_id = thread_id or start.thread_id
+            return JoinedSource(self._join(start), self.max_event_bytes, start, self._join)
+        stream = self._start(start)
+        source = SSESource(stream, self.max_event_bytes)
+        thread_id, source.run_id = _ids_of(stream.headers)
+        source.thread_id = thread_id or start.thread_id
         return source
 
     def __reduce__(self) -> Tuple[Any, ...]:
@@ -93,6 +99,7 @@ class SSESource(PartSource):
         self._framer = Framer(max_event_bytes)
         self._ready: Deque[StreamPart] = deque()
         self._closed = False
+        self._ended = False
 
     @property
     def retry(self) -> Optional[int]:
@@ -106,6 +113,8 @@ class SSESource(PartSource):
                 if part.id is not None:
                     self.position = part.id
                 return part
+            if self._ended:
+                break
             self._read()
         raise StopIteration
 
@@ -121,12 +130,16 @@ class SSESource(PartSource):
             data = self._stream.read()
             if not data:
                 self._end()
+                return
         except LgsyncError:
             self.close()
             raise
-        self._ready.extend(self._framer.feed(data))
         self.last_activity = self._stream.last_activity
+        self._take(self._framer.feed(data))
         self.heartbeats = self._framer.heartbeats
+
+    def _take(self, parts: List[StreamPart]) -> None:
+        self._ready.extend(parts)
 
     def _note_position(self) -> None:
         """Once all parts are given, what came after the last of them counts too: a bare id, or one that clears it."""
@@ -134,9 +147,9 @@ class SSESource(PartSource):
             self.position = self._framer.last_id or None
 
     def _end(self) -> None:
-        closed_by_user = self._closed
-        self.close()
-        if self._framer.truncated and not closed_by_user:
+        self._ended = True
+        self._stream.close()
+        if self._framer.truncated and not self._closed:
             raise ConnectionLost(
                 f"The stream of {self._stream.url} ended inside an event, which is dropped", url=self._stream.url
             )
@@ -150,6 +163,92 @@ class SSESource(PartSource):
             status=self._stream.status,
             content_type=_content_type(self._stream.headers),
         )
+
+
+class JoinedSource(SSESource):
+    """The parts of a join. A refusal comes as the stream's first event; a run of the event protocol comes enveloped."""
+
+    def __init__(
+        self, stream: ByteStream, max_event_bytes: int, join: RunJoin, reopen: Callable[[RunJoin], ByteStream]
+    ) -> None:
+        super().__init__(stream, max_event_bytes)
+        self.thread_id, self.run_id, self.position = join.thread_id, join.run_id, join.position
+        self._join = join
+        self._reopen = reopen
+        self._enveloped: Optional[Enveloped] = None
+        self._held: Optional[ByteStream] = None
+        self._something_came = False
+
+    def close(self) -> None:
+        super().close()
+        if self._held is not None:
+            self._held.close()
+
+    def _take(self, parts: List[StreamPart]) -> None:
+        if parts and not self._something_came:
+            self._something_came = True
+            self._raise_if_refused(parts[0])
+        for part in parts:
+            if self._enveloped is None and is_envelope(part):
+                self._enveloped = Enveloped(self._join)
+                if self._join.position not in _STARTS:
+                    self._replay(since=part.data["seq"])
+                    break
+            self._ready.extend([part] if self._enveloped is None else self._enveloped.feed(part))
+        if self._enveloped is not None:
+            self.exact = self._enveloped.exact
+
+    def _replay(self, since: int) -> None:
+        """Read the run from its start: its messages cannot be told from their middle, nor what was there before."""
+        assert self._enveloped is not None
+        self._enveloped.since = since
+        before = self._stream
+        self._stream = self._reopen(dataclasses.replace(self._join, position="-1"))
+        heartbeats = self._framer.heartbeats
+        self._framer = Framer(self._framer.max_event_bytes)
+        self._framer.heartbeats = heartbeats
+        if self._join.cancel_on_disconnect:
+            # Closing it would be taken for leaving.
+            self._held = before
+        else:
+            before.close()
+        if self._closed:
+            self.close()
+
+    def _note_position(self) -> None:
+        if self._enveloped is None or self._enveloped.since is None:
+            super()._note_position()
+
+    def _end(self) -> None:
+        super()._end()
+        if self._held is not None:
+            self._held.close()
+        if self._enveloped is not None:
+            if self._enveloped.since is not None and not self._closed:
+                raise ConnectionLost(
+                    f"{self._stream.url} no longer has the position to go on from", url=self._stream.url
+                )
+            self._ready.extend(self._enveloped.finish())
+        # A filter may have left out all that there was.
+        self.exact = self.exact and self._something_came
+
+    def _raise_if_refused(self, part: StreamPart) -> None:
+        refusal = _refusal_in(part)
+        if refusal is not None:
+            self.close()
+            raise status_error(refusal[0], method="GET", url=self._stream.url, body={"detail": refusal[1]})
+
+
+def _refusal_in(part: StreamPart) -> Optional[Tuple[int, str]]:
+    """The status and the text of a join's refusal, which servers send as an event once the stream has begun."""
+    data, text = part.data, None
+    if part.kind == "error":
+        if isinstance(data, dict) and data.get("error") == "HTTPException":
+            text = data.get("message")
+        elif isinstance(data, str):
+            text = "404: Run not found" if str(data).startswith("Run not found") else data
+    found = _STATUS.fullmatch(text) if isinstance(text, str) else None
+    return None if found is None else (int(found["status"]), found["detail"])
 
 
 def _join_params(join: RunJoin) -> Dict[str, Any]:

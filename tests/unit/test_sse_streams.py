@@ -17,7 +17,7 @@ from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, tls_contexts, until
 from requests.adapters import HTTPAdapter
 
-from lgsync.errors import ConnectionLost, ConnectionTimeout, ResponseError
+from lgsync.errors import APIStatusError, ConnectionLost, ConnectionTimeout, NotFoundError, ResponseError
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, RunJoin, RunStart, Timeout, TransportConfig
 
@@ -154,6 +154,56 @@ def test_the_wire_does_not_say_how_the_run_ended() -> None:
     with Stream(body_of(b"event: error\ndata: {}\n\n")) as stream:
         assert [part.event for part in stream.source] == ["error"]
         assert stream.source.outcome is None
+
+
+# Refused joins
+
+
+def joined(*bodies: Body, position: Optional[str] = "-1", modes: Any = ()) -> Any:
+    """The parts of a join, and its source; the first body is the join's, the next that of a second request."""
+    with Stream(body_of(), *bodies) as stream:
+        source = stream.transport.open_run(RunJoin("t", "r", modes=modes, position=position))
+        return list(source), source
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b'{"error":"HTTPException","message":"404: Run not found"}', 404),
+        (b'{"error":"HTTPException","message":"403: not yours"}', 403),
+        (b'{"error":"HTTPException","message":"422: Invalid"}', 422),
+        (b'"Run not found"', 404),
+        (b'"404: Run not found"', 404),
+    ],
+)
+def test_a_join_that_is_refused_in_its_stream_is_the_error_of_its_status(data: bytes, status: int) -> None:
+    with pytest.raises(APIStatusError, match="GET .*/threads/t/runs/r/stream failed") as caught:
+        joined(body_of(b": heartbeat\n\nevent: error\ndata: " + data + b"\n\n"))
+    assert caught.value.status_code == status
+    assert (type(caught.value) is NotFoundError) == (status == 404)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"error":"ValueError","message":"404: no city"}', b'{"error":"HTTPException","message":"no"}', b"null"]
+)
+def test_the_error_of_the_run_itself_is_a_part(data: bytes) -> None:
+    parts, _ = joined(body_of(b"event: error\ndata: " + data + b"\n\n"))
+    assert [part.event for part in parts] == ["error"]
+
+
+def test_what_refuses_a_join_is_the_runs_own_error_once_something_came() -> None:
+    error = b'event: error\ndata: {"error":"HTTPException","message":"404: no city"}\n\n'
+    assert [part.event for part in joined(body_of(b"event: metadata\ndata: {}\n\n" + error))[0]] == [
+        "metadata",
+        "error",
+    ]
+    with Stream(body_of(error)) as stream:
+        assert [part.event for part in stream.source] == ["error"]
+
+
+def test_a_join_that_shows_nothing_is_known_to_lack_something() -> None:
+    assert joined(body_of(b": heartbeat\n\n"))[1].exact is False
+    assert joined(body_of(b"event: metadata\ndata: {}\n\n"))[1].exact is True
 
 
 # Ends
