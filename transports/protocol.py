@@ -10,13 +10,14 @@ is sent as a whole message, as the run stream does when a node returns it.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..accumulate import MessageAccumulator
 from ..parts import StreamPart
-from .attribution import Payload, Scope, block_of, index_of
+from .attribution import Scope, Scopes, block_of, index_of
 from .drafts import Draft
-from .slim import full, is_ai, messages_in, same, same_content
+from .slim import content_key, full, is_ai, messages_in, same
 
 __all__ = ["CHANNELS", "Translator", "root_event", "run_of"]
 
@@ -64,11 +65,15 @@ def root_event(envelope: Mapping[str, Any]) -> Optional[str]:
 
 
 class _New(NamedTuple):
-    """A message that a snapshot shows and that was not said like this before; ``fresh`` if it was not said at all."""
+    """A message that a snapshot shows and that was not said like this before; ``fresh`` if it was not said at all.
+
+    ``key`` stands for the content of a fresh one, as long as there are payloads to compare it with.
+    """
 
     message: Message
     draft: Optional[Draft]
     fresh: bool
+    key: str
 
 
 class Translator:
@@ -99,7 +104,7 @@ class Translator:
         self.run_id = run_id
         self._snapshots = MessageAccumulator()
         self._announced: Dict[str, bool] = {}
-        self._scopes: Dict[Namespace, Scope] = {}
+        self._scopes = Scopes()
         self._shown: Dict[str, Message] = {}
         self._unseen: Dict[str, Message] = {}
         self._interrupts: Dict[str, Tuple[Namespace, Message]] = {}
@@ -119,13 +124,8 @@ class Translator:
         parts: List[StreamPart] = []
         for interrupt in interrupts:
             parts += self._interrupt((), interrupt.get("id"), interrupt.get("value"))
-        for namespace, scope in self._scopes.items():
-            payload = scope.leftover()
-            for draft in list(scope.held.values()) if payload and self._visible(namespace) else ():
-                scope.close(draft.id or "")
-                parts += (
-                    self._say(namespace, draft.settle({**payload.target, "id": draft.id}), draft) if payload else []
-                )
+        for namespace, draft, payload in self._scopes.leftovers():
+            parts += self._say(namespace, draft.settle({**payload.target, "id": draft.id}), draft)
         if self._interrupts and self._told_values is not None and "__interrupt__" not in self._told_values:
             parts.append(self._values_part((), self._told_values))
         return self.numbered(parts, last=False)
@@ -152,7 +152,8 @@ class Translator:
             return self._interrupt(namespace, data.get("interrupt_id"), data.get("payload"))
         if method == "lifecycle" and isinstance(data, dict):
             # Joins of the run-stream API tell those of subgraphs at the root, with their namespace among the data.
-            return self._lifecycle(data) if not (namespace or data.get("namespace")) else []
+            place = namespace or _namespace(data)
+            return self._ended_below(place, data) if place else self._lifecycle(data)
         if isinstance(method, str) and method in self._modes and self._visible(namespace):
             if method == "updates" and isinstance(data, dict):
                 self._note_updates(data)
@@ -161,9 +162,6 @@ class Translator:
 
     def _visible(self, namespace: Namespace) -> bool:
         return self._subgraphs or not namespace
-
-    def _scope(self, namespace: Namespace) -> Scope:
-        return self._scopes.setdefault(namespace, Scope())
 
     # ------------------------------------------------------------------ lifecycle and interrupts
 
@@ -175,6 +173,11 @@ class Translator:
             self.ended = str(event)
             error = data.get("error")
             self.failure = None if error is None else str(error)
+        return []
+
+    def _ended_below(self, namespace: Namespace, data: Mapping[str, Any]) -> List[StreamPart]:
+        if data.get("event") in ("completed", "failed"):
+            self._scopes.end(namespace)
         return []
 
     def _interrupts_beside(self, namespace: Namespace, params: Mapping[str, Any]) -> List[StreamPart]:
@@ -196,19 +199,18 @@ class Translator:
     def _values(self, namespace: Namespace, data: Any) -> List[StreamPart]:
         if not self._visible(namespace):
             return []
-        scope = self._scope(namespace)
+        scope = self._scopes.at(namespace)
         # The first snapshot of a graph is its input, unless messages were seen before it.
         seed = not scope.seen_values and not scope.seen_messages
         scope.seen_values = True
         latest = {message["id"]: message for message in messages_in(data) if isinstance(message.get("id"), str)}
         parts = self._seed(namespace, latest) if seed else self._news(namespace, scope, latest)
         scope.latest = latest
-        if not self._interrupts:
-            # A snapshot that comes with an interrupt is taken in the middle of a step; any other ends one.
-            for _, other in self._below(namespace):
-                if other.retire(latest) and "messages" in self._modes:
-                    # A partial message cannot say that it will stay one; the thread's state tells.
-                    self.exact = False
+        # A snapshot that comes with an interrupt is taken in the middle of a step; any other ends one.
+        given_up = not self._interrupts and self._scopes.retire(namespace, latest)
+        if given_up and "messages" in self._modes:
+            # A partial message cannot say that it will stay one; the thread's state tells.
+            self.exact = False
         return [*parts, self._values_part(namespace, data)]
 
     def _note_updates(self, data: Mapping[str, Any]) -> None:
@@ -232,43 +234,38 @@ class Translator:
         return []
 
     def _news(self, namespace: Namespace, scope: Scope, latest: Mapping[str, Message]) -> List[StreamPart]:
-        found = []
+        found: List[_New] = []
+        keyed = self._scopes.has_payloads
         for message_id, message in latest.items():
-            draft = self._draft(namespace, message_id)
+            knowing = self._scopes.knowing(namespace, message_id)
+            draft = knowing[0].known(message_id) if knowing else None
             shown = self._shown.get(message_id)
             before = scope.latest.get(message_id, shown)
             if draft is not None or not ((before and same(before, message)) or (shown and same(shown, message))):
-                found.append(_New(message, draft, shown is None))
+                key = content_key(message) if keyed and shown is None else ""
+                found.append(_New(message, draft, shown is None, key))
+        twins = Counter(new.key for new in found if new.fresh)
         parts: List[StreamPart] = []
         for new in found:
-            parts += self._complete(namespace, new, found)
+            parts += self._complete(namespace, new, twins)
         for new in found:
-            # One payload is spent on each, now that all have been compared.
-            matches = self._matching(namespace, new.message) if new.fresh else []
-            for scope, payload in matches[:1]:
-                scope.payloads.remove(payload)
+            if new.fresh:
+                # One payload is spent on each, now that all have been compared.
+                self._scopes.spend(namespace, new.key)
         return parts
 
-    def _draft(self, namespace: Namespace, message_id: str) -> Optional[Draft]:
-        """The message of that id that is still open at or below the namespace."""
-        drafts = (scope.known(message_id) for _, scope in self._below(namespace))
-        return next((draft for draft in drafts if draft is not None), None)
-
-    def _below(self, namespace: Namespace) -> List[Tuple[Namespace, Scope]]:
-        return [(place, scope) for place, scope in self._scopes.items() if place[: len(namespace)] == namespace]
-
-    def _complete(self, namespace: Namespace, new: _New, found: List[_New]) -> List[StreamPart]:
-        message = self._restored(namespace, new.message, found)
+    def _complete(self, namespace: Namespace, new: _New, twins: Mapping[str, int]) -> List[StreamPart]:
+        message = self._restored(namespace, new, twins)
         self._shown[new.message["id"]] = message
-        seen = False
-        for place, scope in self._below(namespace):
-            seen = seen or (scope.known(new.message["id"]) is not None and self._visible(place))
-            scope.close(new.message["id"])
+        knowing = self._scopes.knowing(namespace, new.message["id"])
+        seen = any(self._visible(scope.namespace) for scope in knowing)
+        self._scopes.close(namespace, new.message["id"])
         settled = new.draft.settle(message) if new.draft is not None and seen else [message]
         return self._say(namespace, settled, new.draft)
 
-    def _restored(self, namespace: Namespace, slim: Message, found: List[_New]) -> Message:
+    def _restored(self, namespace: Namespace, new: _New, twins: Mapping[str, int]) -> Message:
         """The whole message, with what the stream said of it and the snapshot leaves out, where that is certain."""
+        slim = new.message
         unseen = self._unseen.get(slim["id"])
         if unseen and same(unseen, slim):
             return unseen
@@ -276,36 +273,26 @@ class Translator:
         if not is_ai(slim) or "usage_metadata" in slim:
             return message
         # A message that a node rewrote may have lost its usage too, or not.
-        payload = None if slim["id"] in self._shown else self._payload(namespace, slim, found)
+        payload = self._payload(namespace, new.key, twins) if new.fresh else None
         if payload is None:
             self.exact = False
             return message
         return {**message, **payload}
 
-    def _payload(self, namespace: Namespace, slim: Message, found: List[_New]) -> Optional[Message]:
+    def _payload(self, namespace: Namespace, key: str, twins: Mapping[str, int]) -> Optional[Message]:
         """Usage and extras from the nameless payloads that say the same, if they agree and are enough for all."""
-        matches = self._matching(namespace, slim)
-        twins = [new for new in found if new.fresh and same_content(new.message, slim)]
-        keys = ("usage_metadata", "additional_kwargs")
-        said = [{key: payload.target.get(key) for key in keys} for _, payload in matches]
-        if not said or len(twins) > len(matches) or any(each != said[0] for each in said):
-            # What was said of it stays unclaimed, so what is left over in the end proves nothing.
-            for _, scope in self._below(namespace):
-                scope.certain = False
+        matches = self._scopes.matching(namespace, key)
+        fields = ("usage_metadata", "additional_kwargs")
+        said = [{field: payload.target.get(field) for field in fields} for payload in matches]
+        if not said or twins[key] > len(matches) or any(each != said[0] for each in said):
+            self._scopes.doubt(namespace)
             return None
         return said[0]
-
-    def _matching(self, namespace: Namespace, slim: Message) -> List[Tuple[Scope, Payload]]:
-        return [
-            (scope, payload)
-            for _, scope in self._below(namespace)
-            for payload in scope.matching(lambda target: same_content(target, slim))
-        ]
 
     # ------------------------------------------------------------------ messages as they are streamed
 
     def _block_event(self, namespace: Namespace, data: Mapping[str, Any], node: Optional[str]) -> List[StreamPart]:
-        scope = self._scope(namespace)
+        scope = self._scopes.at(namespace)
         scope.seen_messages = True
         kind = data.get("event")
         if kind == "message-start":
@@ -313,11 +300,11 @@ class Translator:
             return []
         draft = scope.owner(data, node) or self._late_start(scope, data, node)
         if draft is None:
-            scope.hold(data)
+            self._scopes.hold(scope, data)
             return []
         said = _fed(draft, data)
         if kind in ("message-finish", "error"):
-            scope.close(draft.id or "")
+            self._scopes.finish(scope, draft.id or "")
         if kind == "message-finish" and draft.target is not None and draft.id:
             (self._shown if self._visible(namespace) else self._unseen)[draft.id] = draft.target
         return self._say(namespace, said, draft)
@@ -333,7 +320,7 @@ class Translator:
             node=node,
             tool_call_id=call_id if isinstance(call_id, str) else None,
         )
-        scope.start(draft)
+        self._scopes.start(scope, draft)
 
     def _late_start(self, scope: Scope, data: Mapping[str, Any], node: Optional[str]) -> Optional[Draft]:
         """A message whose start was missed, if its events name it all the same."""

@@ -7,9 +7,10 @@ A slim message has ``type``, ``content`` and, if it has them, ``id``, ``name``, 
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
-__all__ = ["full", "is_ai", "messages_in", "same", "same_content"]
+__all__ = ["content_key", "full", "is_ai", "messages_in", "same", "same_content"]
 
 Message = Dict[str, Any]
 
@@ -79,6 +80,11 @@ def _content(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     return [_block(block) for block in content]
+
+
+def content_key(message: Mapping[str, Any]) -> str:
+    """Equal for messages that say the same, whichever way their content is written down."""
+    return json.dumps(_content(message.get("content")), sort_keys=True, default=str)
 
 
 def same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
