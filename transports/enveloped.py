@@ -43,7 +43,8 @@ class Enveloped:
         # Without snapshots nothing tells of messages that were not streamed.
         self._complete = not join.modes or "values" in join.modes
         self._join = join
-        self._restart()
+        self._last = -1
+        self._translator = self._new_translator()
 
     @property
     def exact(self) -> bool:
@@ -54,7 +55,7 @@ class Enveloped:
         if not is_envelope(part):
             if part.kind == "metadata":
                 # Another attempt of the run counts from 1 again.
-                self._restart()
+                self._last, self._translator = -1, self._new_translator()
             return [part] if self.since is None else []
         number = part.data["seq"]
         if number <= self._last:
@@ -71,10 +72,9 @@ class Enveloped:
         """The stream is over: what can still be said for certain."""
         return [each._replace(id=None) for each in self._translator.finish()]
 
-    def _restart(self) -> None:
+    def _new_translator(self) -> Translator:
         join = self._join
-        self._last = -1
-        self._translator = Translator(
+        return Translator(
             join.modes or _ALL_MODES,
             stream_subgraphs=join.stream_subgraphs,
             thread_id=join.thread_id,
