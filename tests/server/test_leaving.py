@@ -195,6 +195,19 @@ def test_ctrl_c_in_a_bare_loop_cancels_the_run(client: Client, transport: str, s
     assert settled(client, thread_id).status == "interrupted"
 
 
+def test_a_run_started_over_websocket_can_be_joined_over_sse(server_url: str, gate: Gate) -> None:
+    with Client(server_url, transport="websocket") as first, Client(server_url) as second:
+        thread_id = first.threads.create().thread_id
+        gate.allow(1)
+        options: Any = {"input": GREETING, "config": gate.config, "on_close": "continue"}
+        with first.runs.stream(thread_id, "slow", **options) as run:
+            next(run.text())
+        gate.open()
+        assert run.run_id is not None
+        with second.runs.join_stream(thread_id, run.run_id) as joined:
+            assert "".join(joined.text()) == joined.final_text() != ""
+
+
 @both_transports
 def test_joining_a_run_that_was_not_kept_shows_its_messages_when_it_is_over(server_url: str, transport: str) -> None:
     with Client(server_url) as first, Client(server_url, transport=transport) as second:
