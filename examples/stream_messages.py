@@ -28,16 +28,17 @@ def main() -> None:
     input = {"messages": [{"role": "user", "content": "what's the weather in sf"}]}  # noqa: A001
     config = {"configurable": {"model_name": "openai"}}
 
-    for chunk in client.runs.stream(
+    with client.runs.stream(
         thread["thread_id"],
         assistant_id=args.assistant,
         input=input,
         config=config,
         stream_mode="messages",
-    ):
-        print(f"Receiving new event of type: {chunk.event}...")
-        print(chunk.data)
-        print("\n\n")
+    ) as run:
+        for chunk in run:
+            print(f"Receiving new event of type: {chunk.event}...")
+            print(chunk.data)
+            print("\n\n")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@
     client = Client("http://localhost:2024")
     thread = client.threads.create()
     with client.runs.stream(thread.thread_id, "agent", input={"messages": [...]}) as run:
-        for message in run.messages():
-            print(message.delta.text, end="", flush=True)
+        for piece in run.text():
+            print(piece, end="", flush=True)
 """
 
 from __future__ import annotations

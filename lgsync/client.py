@@ -41,15 +41,16 @@ class Client:
         client = Client("http://localhost:2024")
         thread = client.threads.create()
         with client.runs.stream(thread.thread_id, "agent", input={"messages": [...]}) as run:
-            for message in run.messages():
-                print(message.delta.text, end="", flush=True)
+            for piece in run.text():
+                print(piece, end="", flush=True)
 
     :param url: the server's base URL, path prefix included. Default: ``$LANGGRAPH_URL``, else http://localhost:2024.
     :param transport: ``"sse"`` or ``"websocket"``, the name of an installed one, or a Transport (class or object).
     :param api_key: sent as ``x-api-key``. Default: the first of ``$LANGGRAPH_API_KEY``, ``$LANGSMITH_API_KEY`` and
         ``$LANGCHAIN_API_KEY`` that is set. None sends none.
     :param headers: sent with every request, and in a WebSocket's handshake.
-    :param timeout: seconds, for connecting and for the next byte; a (connect, read) pair; or None to wait for ever.
+    :param timeout: seconds, for connecting and for the next sign of life (heartbeats of the server count); a (connect,
+        read) pair; or None to wait for ever.
     :param session: a ``requests.Session`` of yours, for proxies, certificates or adapters.
 
     One client serves many threads. It can be pickled, survives a fork, and is a context manager.
@@ -160,6 +161,8 @@ def _headers(api_key: Optional[str], headers: Optional[Mapping[str, str]]) -> Ma
     if key is not None:
         if not isinstance(key, str) or not key.strip():
             raise ConfigurationError("api_key must be a non-empty string, or None to send none")
+        if key != key.strip() or "\n" in key or "\r" in key:
+            raise ConfigurationError("api_key begins or ends with a blank, or holds a line break; strip() it")
         merged[API_KEY_HEADER] = key
     for name, value in (headers or {}).items():
         if not isinstance(name, str):

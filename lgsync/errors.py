@@ -16,7 +16,7 @@
     │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404
     │   └── ConflictError 409 · UnprocessableEntityError 422 · RateLimitError 429 · InternalServerError 5xx
     ├── RunError                   the run itself failed
-    └── StreamLost                 the stream ended before the run did, and could not be taken up again
+    └── StreamLost                 the stream ended before the run did; the run may go on
 
 Each says what failed, for which URL, thread or run, and what to do. Each can be pickled. None shows a key.
 """
@@ -223,9 +223,10 @@ class RunError(LgsyncError):
 
 
 class StreamLost(LgsyncError):
-    """The stream ended before the run did, and could not be taken up again.
+    """The stream ended before the run did.
 
-    ``position`` is the last position that was delivered; the run itself may still be going on.
+    ``position`` is the last position that was delivered. The run itself may still be going on (it is not cancelled):
+    join it with ``client.runs.join_stream(thread_id, run_id, last_event_id=position)``.
     """
 
     def __init__(

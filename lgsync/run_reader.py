@@ -87,6 +87,10 @@ class RunReader:
         except LgsyncError as exc:
             self._failure = exc
             part = None
+        except KeyboardInterrupt:
+            # An interpreter that goes on keeps the traceback, and with it the handle: nobody would ever leave it.
+            self.leave()
+            raise
         if part is not None:
             return part
         self.over = True

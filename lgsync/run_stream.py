@@ -103,7 +103,10 @@ class RunStream:
         return self._message_view(message_filter(completed, namespaces, node, tags), lambda message: message)
 
     def text(self, *, namespaces: Namespaces = "root", node: Optional[str] = None) -> Iterator[str]:
-        """The text of AI messages as it grows: pieces to print, or to ``yield`` from a web view."""
+        """The text of AI messages as it grows: pieces to print, or to ``yield`` from a web view.
+
+        Nothing stands between one message's text and the next one's; take :meth:`messages` to tell them apart.
+        """
         self._refuse_what_is_not_attributed(node, None)
         return self._message_view(_says_something(namespaces, node), lambda message: message.delta.text)
 
@@ -254,6 +257,12 @@ class RunStream:
     def __del__(self) -> None:
         if hasattr(self, "_parts") and not self._reader.left:
             in_background(self._reader)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        raise TypeError(
+            "A RunStream cannot be pickled: send its thread_id and run_id, and join the run there with "
+            "client.runs.join_stream"
+        )
 
     def __repr__(self) -> str:
         state = self.outcome or ("closed" if self._reader.left else "streaming")

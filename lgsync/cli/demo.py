@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,9 +52,10 @@ examples:
   lgsync demo --url http://localhost:2024 --message "what's the weather in sf"
 """
 
-_INSTALL = "pip install 'lgsync[demo]'"
+_INSTALL = "pip install 'lgsync[demo]' (in a checkout of lgsync: pip install '.[demo]')"
 _PYTHON_VARIABLE = "LGSYNC_SERVER_PYTHON"
-_YOUR_URL = "http://localhost:2024"
+_YOUR_PORT = 2024
+_YOUR_URL = f"http://localhost:{_YOUR_PORT}"
 _FAILED = 4
 
 # The bundled graphs: name in demo_graph.py, and what to say to it.
@@ -72,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option("--assistant", metavar="NAME", help='with --url: the graph or assistant to run (default: "agent")')
     option("--api-key", metavar="KEY", help="with --url: sent as x-api-key")
     option("--message", metavar="TEXT", help="what to say to the agent")
+    option("--keep", action="store_true", help="let the demo's server go on, at port 2024, until Ctrl-C")
     option("--no-color", action="store_true", help="no colours")
 
 
@@ -83,13 +86,16 @@ def run(args: argparse.Namespace) -> int:
     with _interrupted_once(), contextlib.ExitStack() as cleanup:
         cleanup.callback(screen.end)
         screen.title(f"lgsync demo: {plan.purpose}")
-        url = args.url if python is None else cleanup.enter_context(_own_server(python, screen))
+        port = _YOUR_PORT if args.keep else None
+        url = args.url if python is None else cleanup.enter_context(_own_server(python, screen, port))
         client = cleanup.enter_context(_client(url, args))
         screen.line(f"server {url} · transport {args.transport} · assistant {plan.assistant}")
         conversation = _Conversation(client, plan, screen)
         outcome = conversation.hold()
         screen.summary(conversation.measured(), outcome)
         _say_how(screen, plan, args, outcome)
+        if args.keep:
+            _keep(screen, url)
         return 0 if outcome in ("success", "interrupted") else _FAILED
 
 
@@ -101,6 +107,8 @@ class _Plan(NamedTuple):
 
 
 def _plan(args: argparse.Namespace) -> _Plan:
+    if args.url and args.keep:
+        raise ConfigurationError("--keep is for the demo's own server; yours goes on anyway")
     if args.url:
         return _Plan(args.assistant or "agent", args.message or _TO_YOURS, args.raw, "a run on your server")
     for option in ("assistant", "api_key"):
@@ -192,6 +200,12 @@ def _value(text: str) -> Any:
     return text
 
 
+def _keep(screen: Screen, url: str) -> None:
+    screen.line(f"\nThe server goes on at {url}, with the graphs {_ANSWERING[0]!r} and {_ASKING[0]!r}, until Ctrl-C.")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
 def _client(url: str, args: argparse.Namespace) -> Client:
     from ..client import Client
 
@@ -205,22 +219,19 @@ def _say_how(screen: Screen, plan: _Plan, args: argparse.Namespace, outcome: str
     url = args.url or _YOUR_URL
     resumed = args.interrupt and outcome == "success"
     screen.line("\nThe same from Python:\n")
-    screen.code(
-        snippet(
-            url, args.transport, plan.assistant if args.url else "agent", plan.message, raw=plan.raw, resume=resumed
-        )
-    )
-    if not args.url:
-        screen.line(f"\nWith a server of yours (langgraph dev): lgsync demo --url {_YOUR_URL} --assistant NAME")
+    screen.code(snippet(url, args.transport, plan.assistant, plan.message, raw=plan.raw, resume=resumed))
+    if not (args.url or args.keep):
+        screen.line("\nTo try it, let the server go on: lgsync demo --keep")
+        screen.line(f"With a server of yours (langgraph dev): lgsync demo --url {_YOUR_URL} --assistant NAME")
 
 
 @contextlib.contextmanager
-def _own_server(python: str, screen: Screen) -> Iterator[str]:
+def _own_server(python: str, screen: Screen, port: Optional[int]) -> Iterator[str]:
     """A server with the bundled graphs, for as long as the block lasts; gives its URL."""
     from ..dev_server import DevServer
 
     here = Path(__file__).with_name("demo_graph.py")
-    server = DevServer({name: f"{here}:{name}" for name, _ in (_ANSWERING, _ASKING)}, python=python)
+    server = DevServer({name: f"{here}:{name}" for name, _ in (_ANSWERING, _ASKING)}, python=python, port=port)
     try:
         with screen.waiting("Starting a LangGraph server on this machine …"):
             _start(server)

@@ -47,11 +47,11 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Answers a mistake with the whole help, not only the usage line."""
+    """Answers a mistake with the usage, what is wrong, and where the help is."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_help(sys.stderr)
-        self.exit(USAGE, f"\n{self.prog}: {message}\n")
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:

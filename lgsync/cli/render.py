@@ -40,11 +40,11 @@ def snippet(url: str, transport: str, assistant: str, message: str, *, raw: bool
     """The few lines of Python that do what the demo just did."""
     chosen = "" if transport == "sse" else f', transport="{transport}"'
     question = json.dumps([{"role": "user", "content": message}], ensure_ascii=False)
-    loop, show = ("for message in {}.messages():", 'print(message.delta.text, end="", flush=True)')
+    loop, show = ("for piece in run.text():", 'print(piece, end="", flush=True)')
     if raw:
-        loop, show = ("for part in {}:", "print(part.event, part.data)")
+        loop, show = ("for part in run:", "print(part.event, part.data)")
     mode = ', stream_mode="messages"' if raw else ""
-    call = f'client.runs.stream(thread.thread_id, "{assistant}", {{}}{mode})'
+    call = f'with client.runs.stream(thread.thread_id, "{assistant}", {{}}{mode}) as run:'
     lines = [
         "from lgsync import Client",
         f'client = Client("{url}"{chosen})',
@@ -52,9 +52,9 @@ def snippet(url: str, transport: str, assistant: str, message: str, *, raw: bool
         f'question = {{"messages": {question}}}',
     ]
     if not resume:
-        return [*lines, loop.format(call.format("input=question")), f"    {show}"]
+        return [*lines, call.format("input=question"), f"    {loop}", f"        {show}"]
     steps = 'for step in ({"input": question}, {"command": {"resume": "yes"}}):'
-    return [*lines, steps, f"    {loop.format(call.format('**step'))}", f"        {show}"]
+    return [*lines, steps, f"    {call.format('**step')}", f"        {loop}", f"            {show}"]
 
 
 def _pretty(value: Any) -> str:

@@ -356,6 +356,8 @@ def _payload(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
     """The body of a run, from the arguments of the method that starts it; its signature is the list of fields."""
     if not arguments["assistant_id"]:
         raise ConfigurationError("assistant_id must be an assistant's id or a graph's name, not empty")
+    if arguments["input"] is not None and arguments["command"] is not None:
+        raise ConfigurationError("Give input or command, not both: an answer to an interrupt goes into the command")
     for name in ("command", "config", "metadata", "checkpoint"):
         value = arguments.get(name)
         if value is not None and not isinstance(value, Mapping):

@@ -251,4 +251,4 @@ def test_the_python_to_copy_is_python_and_names_the_transport_where_it_matters(r
     compile("\n".join(lines), "snippet", "exec")
     assert ('transport="websocket"' in lines[1]) is (transport == "websocket")
     assert json.dumps('say "hi"') in lines[3]
-    assert len(lines) <= 7
+    assert len(lines) <= 8

@@ -146,6 +146,12 @@ def test_a_timeout_that_makes_no_sense_is_refused(timeout: Any) -> None:
         Client(timeout=timeout)
 
 
+def test_a_key_with_a_line_break_is_refused_by_its_name_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="api_key") as caught:
+        Client(api_key="secret\n")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_header_whose_name_is_not_text_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="name of a header"):
         Client(headers={1: "x"})  # type: ignore[dict-item]

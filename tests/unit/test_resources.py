@@ -197,6 +197,11 @@ def test_an_argument_that_must_be_a_mapping_is_refused_if_it_is_none(name: str) 
         started(**{name: "text"})
 
 
+def test_input_and_command_at_once_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="not both"):
+        started(input={}, command={"resume": "yes"})
+
+
 def test_a_thread_given_for_its_id_is_refused_with_a_hint() -> None:
     one, transport = client({"POST /threads": (200, RECORD)})
     thread = one.threads.create()

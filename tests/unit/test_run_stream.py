@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import sys
 import threading
 from typing import Any, Callable, List, Tuple
@@ -366,6 +367,23 @@ def test_an_exception_in_the_block_is_passed_on_and_the_run_cancelled() -> None:
         next(run)
         raise KeyboardInterrupt
     assert len(transport.calls(CANCEL)) == 1
+
+
+def test_ctrl_c_while_the_stream_is_read_cancels_the_run_even_if_its_handle_is_kept() -> None:
+    run, transport = stream(chunk("Hel"), KeyboardInterrupt())
+    text = run.text()
+    assert next(text) == "Hel"
+    with pytest.raises(KeyboardInterrupt):
+        next(text)
+    assert len(transport.calls(CANCEL)) == 1
+    assert list(text) == []
+    assert run.outcome == "cancelled"
+
+
+def test_a_handle_cannot_be_pickled_and_says_what_can_be_sent_instead() -> None:
+    run, _ = stream(*HELLO)
+    with pytest.raises(TypeError, match="join_stream"):
+        pickle.dumps(run)
 
 
 def test_breaking_out_of_a_bare_loop_closes_and_cancels_at_once() -> None:
