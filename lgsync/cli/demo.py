@@ -74,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option("--assistant", metavar="NAME", help='with --url: the graph or assistant to run (default: "agent")')
     option("--api-key", metavar="KEY", help="with --url: sent as x-api-key")
     option("--message", metavar="TEXT", help="what to say to the agent")
-    option("--keep", action="store_true", help="let the demo's server go on, at port 2024, until Ctrl-C")
+    option("--keep", action="store_true", help="let the demo's server go on until Ctrl-C")
+    option("--port", type=int, default=_YOUR_PORT, help=f"with --keep: the server's port (default: {_YOUR_PORT})")
     option("--no-color", action="store_true", help="no colours")
 
 
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     with _interrupted_once(), contextlib.ExitStack() as cleanup:
         cleanup.callback(screen.end)
         screen.title(f"lgsync demo: {plan.purpose}")
-        port = _YOUR_PORT if args.keep else None
+        port = args.port if args.keep else None
         url = args.url if python is None else cleanup.enter_context(_own_server(python, screen, port))
         client = cleanup.enter_context(_client(url, args))
         screen.line(f"server {url} · transport {args.transport} · assistant {plan.assistant}")

@@ -16,6 +16,7 @@ from command_line import alive, on_terminal, run_lgsync, started
 from langgraph_server import server_python
 
 import lgsync.cli
+from lgsync import Client
 from lgsync.dev_server import DevServer
 
 transports = pytest.mark.parametrize("transport", ["sse", "websocket"])
@@ -174,6 +175,19 @@ def test_ctrl_c_ends_the_demo_and_its_server(moment: str, group: bool) -> None:
         assert command.end() == 130
     assert not alive(server)
     assert command.errors == "lgsync: interrupted\n"
+
+
+def test_a_server_that_is_kept_goes_on_until_ctrl_c() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with started("demo", "--keep", "--port", str(port)) as command:
+        command.see("The server goes on at")
+        (server,) = command.children
+        with Client(f"http://127.0.0.1:{port}") as client:
+            assert {one.graph_id for one in client.assistants.search()} == {"agent", "ask"}
+        command.signal(signal.SIGINT)
+        assert command.end() == 0
+    assert not alive(server)
 
 
 def test_being_terminated_ends_the_server_too() -> None:
