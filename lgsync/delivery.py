@@ -88,7 +88,7 @@ class Delivery:
             self.outcome = outcome
         self._source.close()
 
-    def cancel(self, action: str, timeout: Optional[Timeout] = None) -> bool:
+    def cancel(self, action: str, timeout: Timeout = _ASKING) -> bool:
         """Cancel the run on the server; False if there was nothing left to cancel."""
         if self.thread_id is None or self.run_id is None:
             raise ConfigurationError(

@@ -200,7 +200,7 @@ class RunStream:
 
     @property
     def outcome(self) -> Optional[str]:
-        """ "success", "interrupted", "cancelled" or "error"; None until the stream has ended."""
+        """How the run ended: "success", "interrupted", "cancelled" or "error"; None as long as that is not known."""
         return self._reader.delivery.outcome
 
     @property
@@ -255,7 +255,7 @@ class RunStream:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_parts") and not self._reader.left:
+        if hasattr(self, "_parts") and not (self._reader.left or self._reader.over):
             in_background(self._reader)
 
     def __reduce__(self) -> Tuple[Any, ...]:

@@ -404,6 +404,15 @@ def test_breaking_out_of_a_loop_over_a_view_closes_and_cancels_at_once() -> None
     assert scripted.closed.is_set()
 
 
+def test_letting_go_of_a_run_that_has_ended_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: List[Any] = []
+    monkeypatch.setattr("lgsync.run_stream.in_background", started.append)
+    run, _ = stream(*HELLO)
+    run.wait()
+    del run
+    assert started == []
+
+
 def test_letting_go_of_a_handle_makes_no_request_in_the_thread_that_lets_go() -> None:
     run, transport = stream(*HELLO)
     next(run)
