@@ -11,6 +11,7 @@ import _thread
 import atexit
 import os
 import weakref
+from threading import Thread
 from typing import Protocol
 
 __all__ = ["Leavable", "in_background", "remember"]
@@ -38,8 +39,13 @@ def remember(one: Leavable) -> None:
 
 def in_background(one: Leavable) -> None:
     """Leave ``one`` soon, in a thread of its own."""
-    # Not threading.Thread: its start takes a lock that the interrupted code may hold.
-    _thread.start_new_thread(one.leave, ())
+    # Starting a Thread takes a lock that the interrupted code may hold, so that is done elsewhere too; and a Thread it
+    # must be, or the threading module would keep a stand-in for it.
+    _thread.start_new_thread(_start, (one,))
+
+
+def _start(one: Leavable) -> None:
+    Thread(target=one.leave, name="lgsync-leaving", daemon=True).start()
 
 
 def _leave_all() -> None:

@@ -10,6 +10,7 @@ import threading
 from typing import Any, Iterator, List
 
 import pytest
+from command_line import HEARS_CTRL_C
 from langgraph_server import Gate
 from witness import GREETING
 
@@ -182,7 +183,7 @@ def test_ctrl_c_in_a_bare_loop_cancels_the_run(client: Client, transport: str, s
     arguments = [server_url, transport, thread_id, gate.config["configurable"]["gate"]]
     # Away from the checkout, whose lgsync/ would hide the installed one.
     with subprocess.Popen(
-        [sys.executable, "-c", LOOP, *arguments],
+        [sys.executable, "-c", HEARS_CTRL_C + LOOP, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tempfile.gettempdir(),

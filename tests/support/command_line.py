@@ -12,7 +12,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from langgraph_server import server_python
 
-_MAIN = "from lgsync.cli.main import main; raise SystemExit(main())"
+# A suite that runs in the background ignores Ctrl-C, and what it starts would inherit that.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+_MAIN = HEARS_CTRL_C + "from lgsync.cli.main import main; raise SystemExit(main())"
 # A session's leader gets the first terminal that it opens as its own: only then does Ctrl-C reach it.
 _ON_TERMINAL = "import os; os.close(os.open(os.ttyname(0), os.O_RDWR)); " + _MAIN
 

@@ -11,6 +11,7 @@ from typing import Any, Iterator
 
 import pytest
 import requests
+from command_line import HEARS_CTRL_C
 from fake_langgraph import fake_python, graph_file
 
 from lgsync import dev_server
@@ -204,7 +205,8 @@ def run_starter(folder: Path, lifeline: Lifeline, then: str) -> subprocess.Compl
         env={"FAKE_FIFO": str(lifeline.path)},
         then=then,
     )
-    return subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=LONG, cwd=folder)
+    command = [sys.executable, "-c", HEARS_CTRL_C + script]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LONG, cwd=folder)
 
 
 def test_the_end_of_the_interpreter_ends_the_server(folder: Path) -> None:

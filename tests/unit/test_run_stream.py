@@ -421,6 +421,14 @@ def test_letting_go_of_a_handle_makes_no_request_in_the_thread_that_lets_go() ->
     assert threading.get_ident() not in transport.callers
 
 
+def test_letting_go_of_a_handle_leaves_no_thread_behind(no_leaks: None) -> None:
+    run, transport = stream(*HELLO)
+    transport.answers[CANCEL] = lambda: (202, threading.current_thread() and None)
+    next(run)
+    del run
+    assert transport.cancelled.wait(5)
+
+
 def test_a_child_made_by_fork_leaves_its_parents_run_alone() -> None:
     run, transport = stream(*HELLO)
     next(run)
