@@ -74,11 +74,6 @@ class FanOut(Generic[Raw, Item]):
         """Whether the last item was handed out."""
         return self._ended
 
-    @property
-    def failure(self) -> Optional[BaseException]:
-        """What ended the stream, if it was an error."""
-        return self._failure
-
     def open(self, select: Select[Item, Out], backlog: Callable[[], Iterable[Out]], owner: object) -> View[Item, Out]:
         """A new view, which begins with ``backlog`` (called with the lock held) and keeps ``owner`` alive."""
         view: View[Item, Out] = View(self, select, owner)

@@ -43,10 +43,6 @@ class Ledger:
         """The tracks that are streaming."""
         return list(self._open)
 
-    def of_task(self, task: Any) -> List[Track]:
-        """The tracks that one task showed."""
-        return list(self._by_task.get(task, ()))
-
     def known(self, id_: Optional[str]) -> Optional[Track]:
         """The track of an id of which more is known than empty chunks."""
         track = self.tracks.get(id_) if id_ else None
