@@ -9,14 +9,17 @@
     ├── ClientClosed               the client, or the stream, was closed before (also a RuntimeError)
     ├── ConnectionFailed           no connection could be made: nothing reached the server
     ├── ConnectionLost             the connection broke, or fell silent, after the request was sent
-    │   └── ConnectionTimeout      ... because no byte came within the time allowed (also a TimeoutError)
+    │   ├── ConnectionTimeout      ... because no byte came within the time allowed (also a TimeoutError)
+    │   └── PositionLost           ... and the server no longer has what came next
     ├── DeadlineExceeded           a deadline set by the caller has passed (also a TimeoutError)
     ├── ResponseError              an answer that the API does not give: not JSON, not an event stream, a stray redirect
+    │   ├── DecodeError            ... an event whose data is not JSON; its raw text is kept
+    │   └── EventTooLarge          ... an event larger than the transport's limit
     ├── APIStatusError             the server said no: the HTTP status, and a class for each usual one
     │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404
     │   └── ConflictError 409 · UnprocessableEntityError 422 · RateLimitError 429 · InternalServerError 5xx
     ├── RunError                   the run itself failed
-    └── StreamLost                 the stream ended before the run did; the run may go on
+    └── StreamLost                 parts of the stream are gone, or it could not be taken up again; the run may go on
 
 Each says what failed, for which URL, thread or run, and what to do. Each can be pickled. None shows a key.
 """
@@ -36,10 +39,13 @@ __all__ = [
     "ConnectionLost",
     "ConnectionTimeout",
     "DeadlineExceeded",
+    "DecodeError",
+    "EventTooLarge",
     "InternalServerError",
     "LgsyncError",
     "NotFoundError",
     "PermissionDeniedError",
+    "PositionLost",
     "RateLimitError",
     "ResponseError",
     "RunError",
@@ -117,13 +123,28 @@ class ConnectionTimeout(ConnectionLost, TimeoutError):
     """No byte came from ``url`` for as long as the read timeout allows."""
 
 
-class DeadlineExceeded(LgsyncError, TimeoutError):
-    """A deadline set by the caller has passed."""
+class PositionLost(ConnectionLost):
+    """The server no longer has the position that a stream was to go on from, or the beginning of the run."""
 
-    def __init__(self, message: str, *, thread_id: Optional[str] = None, run_id: Optional[str] = None) -> None:
+
+class DeadlineExceeded(LgsyncError, TimeoutError):
+    """A deadline set by the caller has passed.
+
+    ``cursor`` is the text to go on with (``client.runs.resume(cursor)``) if a run was being streamed, else None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        thread_id: Optional[str] = None,
+        run_id: Optional[str] = None,
+        cursor: Optional[str] = None,
+    ) -> None:
         super().__init__(message)
         self.thread_id = thread_id
         self.run_id = run_id
+        self.cursor = cursor
 
 
 class ResponseError(LgsyncError):
@@ -135,6 +156,18 @@ class ResponseError(LgsyncError):
         self.status = status
         self.content_type = content_type
         self.snippet = snippet
+
+
+class DecodeError(ResponseError):
+    """An event's data was not JSON. ``text`` is the data as it came, whole; ``snippet`` its beginning."""
+
+    def __init__(self, message: str, *, url: str, status: int, text: str, content_type: str = "") -> None:
+        super().__init__(message, url=url, status=status, content_type=content_type, snippet=text[:200])
+        self.text = text
+
+
+class EventTooLarge(ResponseError):
+    """An event was larger than the transport allows, and was not read."""
 
 
 class APIStatusError(LgsyncError):
@@ -223,10 +256,10 @@ class RunError(LgsyncError):
 
 
 class StreamLost(LgsyncError):
-    """The stream ended before the run did.
+    """The stream could not be taken up again, or some of its parts are gone for good. The run was not cancelled.
 
-    ``position`` is the last position that was delivered. The run itself may still be going on (it is not cancelled):
-    join it with ``client.runs.join_stream(thread_id, run_id, last_event_id=position)``.
+    ``cursor`` is the text to go on with, from after the last part that was given: ``client.runs.resume(cursor)``.
+    It is None for a run that cannot be joined (one without a thread).
     """
 
     def __init__(
@@ -235,12 +268,12 @@ class StreamLost(LgsyncError):
         *,
         thread_id: Optional[str] = None,
         run_id: Optional[str] = None,
-        position: Optional[str] = None,
+        cursor: Optional[str] = None,
     ) -> None:
         super().__init__(message)
         self.thread_id = thread_id
         self.run_id = run_id
-        self.position = position
+        self.cursor = cursor
 
 
 _BY_STATUS: Dict[int, Type[APIStatusError]] = {

@@ -17,6 +17,7 @@ from typing import (
     Dict,
     FrozenSet,
     Iterator,
+    List,
     Mapping,
     NamedTuple,
     Optional,
@@ -123,12 +124,17 @@ class RunStart:
 
 @dataclass(frozen=True)
 class RunJoin:
-    """A run to join: from ``position`` on, from the start (``"-1"``), or (None) from now on."""
+    """A run to join: from ``position`` on, from the start (``"-1"``), or (None) from now on.
+
+    ``modes`` are what the run was started with, unless ``narrowed`` says that they are fewer: then the server is asked
+    to leave out the rest.
+    """
 
     thread_id: str
     run_id: str
     modes: Tuple[str, ...] = ()
     position: Optional[str] = None
+    narrowed: bool = True
     stream_subgraphs: bool = False
     cancel_on_disconnect: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -157,8 +163,16 @@ class PartSource(ABC):
     """The parts of one connection, in order. Iterate it; close it from any thread.
 
     Iteration ends normally only if the peer closed cleanly or the wire said that the run is over. Everything else
-    raises ConnectionLost, with the cause. After ``close()`` a blocked reader returns at once, as if at the end.
+    raises: ConnectionLost with the cause, PositionLost if the server no longer has what was asked for, the error of a
+    status that the wire named, or ResponseError. After ``close()`` a blocked reader returns at once, as if at the end.
     """
+
+    #: Asked before each wait for the wire: seconds after which that wait raises ConnectionTimeout. Set by the reader.
+    patience: Optional[Callable[[], Optional[float]]] = None
+    #: Kinds of parts that the server does not keep, so that no later join shows them again.
+    not_kept: FrozenSet[str] = frozenset()
+    #: The pause before a reconnection that the server asked for, in milliseconds.
+    retry: Optional[int] = None
 
     #: Known as soon as the source is open, unless the server tells neither (a stateless run's thread).
     thread_id: Optional[str] = None
@@ -179,6 +193,10 @@ class PartSource(ABC):
 
     @abstractmethod
     def __next__(self) -> StreamPart: ...
+
+    def finish(self) -> List[StreamPart]:
+        """The last parts of a run that has ended, if there are some that can only be told by then."""
+        return []
 
     @abstractmethod
     def close(self) -> None:
