@@ -66,13 +66,15 @@ class Link:
 
     # -- what the loop and the proxy call
 
-    def cut(self, how: str, code: int) -> None:
-        """End the connection now, wherever it stands; what was not sent is lost with "rst"."""
+    def cut(self, how: str, code: int) -> bool:
+        """End the connection now, wherever it stands, with "rst" even before what is unsent; False if it had ended."""
+        if self._ending is not None:
+            return False
         if how == "rst":
             self._client.unsent.clear()
-        if self._ending is None:
-            self._end(how, code)
+        self._end(how, code)
         self._settle()
+        return True
 
     def close(self) -> None:
         """Close both sides."""

@@ -21,7 +21,8 @@ class Peer:
 
     def __init__(self, sock: socket.socket, loop: Loop, handler: Handler, *, connected: bool = True) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # who connected may have left
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self.unsent = bytearray()
         self.was_reset = False
@@ -74,5 +75,6 @@ class Peer:
         """Close the socket, cleanly or with a reset."""
         self._loop.watch(self.sock, 0, self._handler)
         if reset:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            with contextlib.suppress(OSError):  # it may be reset already
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
         self.sock.close()

@@ -62,9 +62,9 @@ class FaultProxy:
             raise ConfigurationError("this fault proxy was started before; make another")
         found = socket.getaddrinfo(self._host, self._server_port, type=socket.SOCK_STREAM)
         self._addresses = [(family, address) for family, _, _, _, address in found]
-        loop = Loop(f"lgsync-fault-proxy:{self._server_port}")
-        self._loop, self._port = loop, Port(loop, self._accept)
-        loop.call(self._port.open)
+        loop = self._loop = Loop(f"lgsync-fault-proxy:{self._server_port}")
+        port = self._port = Port(loop, lambda sock: self._accept(loop, port, sock))
+        loop.call(port.open)
         return self
 
     def close(self) -> None:
@@ -98,13 +98,7 @@ class FaultProxy:
         """End every open connection now, ``how`` as in :class:`Cut`; returns how many there were."""
         check_how(how)
 
-        def cut() -> int:
-            links = list(self._links)
-            for link in links:
-                link.cut(how, code)
-            return len(links)
-
-        return self._call(cut)
+        return self._call(lambda: sum([link.cut(how, code) for link in list(self._links)]))
 
     def refuse(self, seconds: Optional[float] = None) -> None:
         """Refuse new connections, for some seconds or until ``accept_again()``; those that are open live on."""
@@ -151,7 +145,8 @@ class FaultProxy:
     def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
         """Wait for what the proxy sees: ``proxy.wait_until(lambda: len(proxy.streams) == 2)``.
 
-        Raises TimeoutError, with what it has seen, after ``timeout`` seconds.
+        The condition is asked whenever that changes; it must only look. Raises TimeoutError, which tells what the proxy
+        has seen, after ``timeout`` seconds.
         """
         with self._record.changed:
             if not self._record.changed.wait_for(condition, timeout):
@@ -161,11 +156,9 @@ class FaultProxy:
 
     # -- in the loop's thread
 
-    def _accept(self, sock: socket.socket) -> None:
+    def _accept(self, loop: Loop, port: Port, sock: socket.socket) -> None:
         self._record.connected()
-        self._links.add(
-            Link(sock, self._loop_in_use(), self._record, self._addresses, self._opened_port().refuse, self._forget)
-        )
+        self._links.add(Link(sock, loop, self._record, self._addresses, port.refuse, self._forget))
 
     def _forget(self, link: Link) -> None:
         self._links.discard(link)
@@ -176,15 +169,12 @@ class FaultProxy:
         for link in list(self._links):
             link.close()
 
-    def _loop_in_use(self) -> Loop:
-        if self._loop is None:
-            raise ConfigurationError("the fault proxy is not running; use it in a with block, or start it")
-        return self._loop
-
     def _opened_port(self) -> Port:
         if self._port is None:
             raise ConfigurationError("the fault proxy has no port yet; use it in a with block, or start it")
         return self._port
 
     def _call(self, function: Callable[[], T]) -> T:
-        return self._loop_in_use().call(function)
+        if self._loop is None:
+            raise ConfigurationError("the fault proxy is not running; use it in a with block, or start it")
+        return self._loop.call(function)
