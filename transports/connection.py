@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import queue
+import socket
 import ssl
 import threading
 import time
@@ -14,20 +16,45 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from websockets import exceptions as websockets_errors
+from websockets.frames import DATA_OPCODES, Close, CloseCode, Frame
 from websockets.http11 import Response as Handshake
+from websockets.protocol import Event, State
 from websockets.sync.client import ClientConnection, connect
 
 from .. import codec
-from ..errors import ConfigurationError, ConnectionFailed, ConnectionLost, LgsyncError, ResponseError, status_error
+from ..answers import SNIPPET_CHARS
+from ..errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    DecodeError,
+    EventTooLarge,
+    LgsyncError,
+    ResponseError,
+    status_error,
+)
 from ..transport import Timeout
 from ._failures import translated
 
 __all__ = ["Connection", "Target", "open_connection"]
 
-# Frames kept for a slow reader before it slows the server down.
+# What is kept for a slow reader before the server is slowed down: so many frames, each of which may be as large as a
+# page; one of more bytes counts as several.
 _QUEUED_FRAMES = 8192
+_PAGE_BYTES = 2048
+
+# More pieces than this make no message: empty ones would add up without end.
+_MAX_FRAGMENTS = 4096
 
 _CLOSE_SECONDS = 0.5
+
+# How often a reader looks whether the connection is being closed.
+_GLANCE_SECONDS = 0.5
+
+# How long a peer that reads nothing may keep a command from being sent, and a ping or the closing frame.
+_SEND_SECONDS = 10.0
+_BLOCKED_SECONDS = 0.1
 
 # What the handshake has of its own, and what only concerns HTTP bodies.
 _NOT_FOR_THE_HANDSHAKE = frozenset(
@@ -106,7 +133,7 @@ def open_connection(
     stack = contextlib.ExitStack()
     with _handshake_translated(url, timeout):
         # Entered as a context manager: websockets 17 warns of any other use.
-        socket = stack.enter_context(
+        connection = stack.enter_context(
             connect(
                 target.websocket_url,
                 additional_headers=headers,
@@ -120,10 +147,10 @@ def open_connection(
                 close_timeout=_CLOSE_SECONDS,
                 max_size=max_message_bytes,
                 max_queue=_QUEUED_FRAMES,
-                create_connection=_Unredirected,
+                create_connection=_Guarded,
             )
         )
-    return Connection(socket, stack, url)
+    return Connection(connection, stack, url, max_message_bytes)
 
 
 @contextlib.contextmanager
@@ -161,22 +188,27 @@ def _as_requests_raises() -> Iterator[None]:
 class Connection:
     """An open WebSocket. One thread receives; any thread closes.
 
-    ``ended`` becomes True when the server has closed it cleanly (code 1000).
+    ``ended`` becomes True when the server has closed it cleanly (code 1000); ``close_code`` is the code of any end that
+    was not of our own choice: the server's, that with which a breach of the protocol was refused, or 1006.
     """
 
-    def __init__(self, socket: ClientConnection, stack: contextlib.ExitStack, url: str) -> None:
+    def __init__(self, socket: ClientConnection, stack: contextlib.ExitStack, url: str, max_event_bytes: int) -> None:
         self.url = url
         self.ended = False
+        self.close_code: Optional[int] = None
         #: time.monotonic() of the last frame.
         self.last_activity = time.monotonic()
         self._socket = socket
         self._stack = stack
+        self._max_event_bytes = max_event_bytes
         self._pid = os.getpid()
         self._closed = False
         self._receiving = threading.Lock()
 
     def send(self, frame: Mapping[str, Any]) -> None:
         """Send one JSON frame, as text: servers break off at binary ones."""
+        if self._blocked(_SEND_SECONDS):
+            raise ConnectionTimeout(f"{self.url} reads nothing of what is sent to it", url=self.url)
         try:
             self._socket.send(codec.encode(frame), text=True)
         except websockets_errors.ConnectionClosed as exc:
@@ -185,24 +217,40 @@ class Connection:
     def receive(self, timeout: Optional[float]) -> Optional[Dict[str, Any]]:
         """The next frame; None if none came in time, if the server closed cleanly, or after :meth:`close`.
 
-        Raises ConnectionLost for any other end, the status' own error if the close code names one, and ResponseError
-        for a frame that is no JSON object.
+        Raises ConnectionLost for any other end, the status' own error if the close code names one, EventTooLarge for a
+        frame over the limit, DecodeError for one that is no JSON, and ResponseError for JSON that is no object.
         """
         with self._receiving:
             if self._closed:
                 return None
             try:
-                text = self._socket.recv(timeout, decode=False)
+                data = self._receive(timeout)
             except TimeoutError:
                 return None
             except websockets_errors.ConnectionClosed as exc:
                 self._note_end(exc)
                 return None
         self.last_activity = time.monotonic()
-        return self._frame(text)
+        return self._frame(data)
+
+    def _receive(self, timeout: Optional[float]) -> bytes:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _GLANCE_SECONDS if deadline is None else deadline - time.monotonic()
+            try:
+                return self._socket.recv(min(left, _GLANCE_SECONDS), decode=False)
+            except TimeoutError:
+                if self._socket.state is not State.OPEN:
+                    # Whoever was to end the connection by now does not: websockets would wait for it for ever.
+                    self._leave()
+                elif left <= _GLANCE_SECONDS and deadline is not None:
+                    raise
 
     def ping(self) -> threading.Event:
         """Ask the server for a sign of life; the event is set when it comes."""
+        if self._blocked():
+            # A server that does not read gives none.
+            return threading.Event()
         try:
             return self._socket.ping()
         except websockets_errors.ConnectionClosed:
@@ -217,8 +265,7 @@ class Connection:
             return
         if not self._receiving.acquire(blocking=False):
             # A reader waits: a closing handshake would keep it waiting for as long as a dead peer takes.
-            with contextlib.suppress(OSError):
-                self._socket.socket.shutdown(2)
+            self._break()
             self._leave()
             return
         try:
@@ -227,44 +274,109 @@ class Connection:
             self._receiving.release()
 
     def _leave(self) -> None:
+        if self._blocked():
+            self._break()
+        if threading.current_thread() is self._socket.recv_events_thread:
+            # Garbage may be collected in any thread; this one frees the rest itself, once it sees the socket's end.
+            self._break()
+            return
         with contextlib.suppress(OSError, websockets_errors.WebSocketException):
             self._stack.close()
 
-    def _frame(self, text: bytes) -> Dict[str, Any]:
+    def _blocked(self, seconds: float = _BLOCKED_SECONDS) -> bool:
+        """Whether nothing can be sent, as what is being sent does not leave: the pongs of a flood of pings, say."""
+        if not self._socket.protocol_mutex.acquire(timeout=seconds):
+            return True
+        self._socket.protocol_mutex.release()
+        return False
+
+    def _break(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.socket.shutdown(socket.SHUT_RDWR)
+
+    def _frame(self, data: bytes) -> Dict[str, Any]:
         try:
-            frame = codec.decode(text)
-        except ValueError as exc:
-            raise self._strange(text) from exc
+            frame = codec.decode(data)
+        except (ValueError, RecursionError) as exc:
+            text = data.decode("utf-8", "replace")
+            raise DecodeError(self._strange(text), url=self.url, status=101, text=text) from exc
         if not isinstance(frame, dict):
-            raise self._strange(text)
+            text = data.decode("utf-8", "replace")
+            raise ResponseError(self._strange(text), url=self.url, status=101, snippet=text[:SNIPPET_CHARS])
         return frame
 
-    def _strange(self, text: bytes) -> ResponseError:
-        snippet = text[:200].decode("utf-8", "replace")
-        message = f"{self.url} sent a frame that is no JSON object: {snippet!r}. Is it a LangGraph server?"
-        return ResponseError(message, url=self.url, status=101, snippet=snippet)
+    def _strange(self, text: str) -> str:
+        return f"{self.url} sent a frame that is no JSON object: {text[:SNIPPET_CHARS]!r}. Is it a LangGraph server?"
 
     def _note_end(self, exc: websockets_errors.ConnectionClosed) -> None:
-        close = exc.rcvd or exc.sent
-        if close is not None and close.code == 1000:
-            self.ended = True
-        elif not self._closed:
-            raise self._lost(exc) from exc
+        if self._closed:
+            return
+        lost = self._lost(exc)
+        self.ended = self.close_code == CloseCode.NORMAL_CLOSURE
+        if not self.ended:
+            raise lost from exc
 
     def _lost(self, exc: websockets_errors.ConnectionClosed) -> LgsyncError:
-        close = exc.rcvd or exc.sent
+        # A code of our own is a refusal, whatever the server answers to it; its own we only send back.
+        echoed = exc.rcvd_then_sent and exc.rcvd == exc.sent
+        refused = exc.sent is not None and not echoed
+        close = exc.sent if refused else exc.rcvd
+        self.close_code = CloseCode.ABNORMAL_CLOSURE.value if close is None else int(close.code)
         if close is None:
             return ConnectionLost(
                 f"The WebSocket {self.url} broke off without a closing frame (code 1006)", url=self.url
             )
+        if close.code == CloseCode.MESSAGE_TOO_BIG:
+            return self._too_large(close, refused)
         if 4400 <= close.code < 4600:
             body = {"detail": close.reason} if close.reason else ""
             return status_error(close.code - 4000, method="GET", url=self.url, body=body)
-        said = f"code {close.code}" + (f", {close.reason!r}" if close.reason else "")
-        hint = ""
-        if close.code == 1009:
-            hint = ": a message was larger than the transport's max_message_bytes, which can be raised"
-        return ConnectionLost(f"The WebSocket {self.url} was closed with {said}{hint}", url=self.url)
+        breach = refused and not self._closed
+        what = "was given up, as the server broke its rules:" if breach else "was closed with"
+        return ConnectionLost(f"The WebSocket {self.url} {what} {_said(close)}", url=self.url)
+
+    def _too_large(self, close: Close, refused: bool) -> EventTooLarge:
+        limit = f"max_event_bytes, {self._max_event_bytes} bytes"
+        if refused:
+            message = (
+                f"{self.url} sent an event larger than the transport takes ({limit}); build the transport with a "
+                f"larger max_event_bytes if that is meant to be ({_said(close)})"
+            )
+        else:
+            message = (
+                f"The WebSocket {self.url} was closed with {_said(close)}: a message was larger than the server, or a "
+                f"proxy in between, lets pass. The transport's own limit ({limit}) is another, which may be raised too"
+            )
+        return EventTooLarge(message, url=self.url, status=101)
+
+
+def _said(close: Close) -> str:
+    return f"code {int(close.code)}" + (f", {close.reason!r}" if close.reason else "")
+
+
+class _Weighed(queue.SimpleQueue[Optional[Frame]]):
+    """Frames that wait to be read, counted by what they weigh: a queue of large ones is full sooner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._weight = 0
+        self._counting = threading.Lock()
+
+    def put(self, item: Optional[Frame], block: bool = True, timeout: Optional[float] = None) -> None:
+        self._add(item, 1)
+        super().put(item, block, timeout)
+
+    def get(self, block: bool = True, timeout: Optional[float] = None) -> Optional[Frame]:
+        item = super().get(block, timeout)
+        self._add(item, -1)
+        return item
+
+    def qsize(self) -> int:
+        return self._weight
+
+    def _add(self, item: Optional[Frame], times: int) -> None:
+        with self._counting:
+            self._weight += times * (1 if item is None else 1 + len(item.data) // _PAGE_BYTES)
 
 
 class _Refused(Exception):
@@ -275,8 +387,14 @@ class _Refused(Exception):
         self.response = response
 
 
-class _Unredirected(ClientConnection):
-    """A connection that follows no redirect: websockets would send the key along to another origin."""
+class _Guarded(ClientConnection):
+    """A connection that follows no redirect (the key would go along), and that no server can make grow without end."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._fragments = 0
+        super().__init__(*args, **options)
+        # Before the handshake nothing is put there.
+        self.recv_messages.frames = _Weighed()
 
     def handshake(self, *args: Any, **options: Any) -> None:
         try:
@@ -284,26 +402,41 @@ class _Unredirected(ClientConnection):
         except websockets_errors.InvalidStatus as exc:
             raise _Refused(exc.response) from exc
 
+    def process_event(self, event: Event) -> None:
+        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            self._fragments = 0 if event.fin else self._fragments + 1
+            if self._fragments > _MAX_FRAGMENTS:
+                self._refuse_fragments()
+                return
+        super().process_event(event)
+
+    def _refuse_fragments(self) -> None:
+        with self.protocol_mutex, contextlib.suppress(OSError):
+            self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"more than {_MAX_FRAGMENTS} fragments")
+            self.send_data()
+
 
 def _refusal(url: str, response: Handshake) -> LgsyncError:
     status = response.status_code
-    body = (response.body or b"").decode("utf-8", "replace")
+    body = bytes(response.body or b"").decode("utf-8", "replace")
     if 300 <= status < 400:
-        where = urlsplit(response.headers.get("Location", ""))._replace(query="", fragment="").geturl()
+        where = response.headers.get_all("Location")[:1]
+        shown = where[0].partition("?")[0].partition("#")[0] if where else "nowhere"
         return ResponseError(
-            f"{url} redirects to {where or 'nowhere'}. Give the client the URL of the API itself.",
+            f"{url} redirects to {shown or 'itself'}. Give the client the URL of the API itself.",
             url=url,
             status=status,
         )
-    if status == 200:
+    if status < 300:
         return ResponseError(
-            f"{url} answered 200 where a WebSocket was due. Does a proxy stand in between that cannot pass it on?",
+            f"{url} answered {status} where a WebSocket was due. Does a proxy stand in between that cannot pass it on?",
             url=url,
             status=status,
-            snippet=body[:200],
+            content_type=", ".join(response.headers.get_all("Content-Type")),
+            snippet=body[:SNIPPET_CHARS],
         )
     told: Any = body
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         told = codec.decode(body)
     if status == 404:
         told = {"detail": _TOO_OLD}

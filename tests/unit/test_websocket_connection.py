@@ -23,6 +23,7 @@ from lgsync.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    EventTooLarge,
     InternalServerError,
     LgsyncError,
     NotFoundError,
@@ -194,7 +195,7 @@ def test_a_large_frame_is_no_problem_and_a_larger_one_says_what_to_raise() -> No
         source = server.transport(max_message_bytes=1000).open_run(server.start())
         peer = server.peer()
         peer.send(tape.values(text="x" * 2000))
-        with pytest.raises(ConnectionLost, match="1009.*max_message_bytes"):
+        with pytest.raises(EventTooLarge, match="1000 bytes.*max_event_bytes"):
             next(source)
 
 
