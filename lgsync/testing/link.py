@@ -204,34 +204,32 @@ class Link:
         if exchange.shaper is None:
             self._answered += data
             yield from self._response_head(exchange)
+            if exchange.shaper is None:
+                return
             data = bytes(self._answered)
             self._answered.clear()
-        if exchange.shaper is not None:
-            yield from self._response_body(exchange, exchange.shaper, data)
+        yield from self._response_body(exchange, exchange.shaper, data)
 
     def _response_head(self, exchange: _Exchange) -> Iterator[Step]:
-        while True:
-            try:
-                head = take_head(self._answered)
-            except ValueError:
-                exchange.shaper = Shaper(exchange.fault, Body())
-                return
-            if head is None:
-                return
-            if 100 <= head.status < 200 and head.status != 101:
+        """Pass the heads on that have come; the last one tells how its body goes, and begins it."""
+        try:
+            head = take_head(self._answered)
+            while head is not None and 100 <= head.status < 200 and head.status != 101:
                 yield head.raw
-                continue
-            yield from self._begin(exchange, head)
-            return
+                head = take_head(self._answered)
+        except ValueError:
+            yield from self._begin(exchange, Body(), b"")
+        else:
+            if head is not None:
+                yield from self._begin(exchange, response_body(head, exchange.request.method), head.raw)
 
-    def _begin(self, exchange: _Exchange, head: Head) -> Iterator[Step]:
+    def _begin(self, exchange: _Exchange, body: Body, head: bytes) -> Iterator[Step]:
         fault = exchange.fault
         if isinstance(fault, Delay) or (isinstance(fault, PlacedFault) and not fault.placed):
             yield fault
-        body = response_body(head, exchange.request.method)
         self._tunnel = isinstance(body, Frames)
         exchange.shaper = Shaper(fault, body)
-        yield head.raw
+        yield head
         yield from exchange.shaper.start()
 
     def _response_body(self, exchange: _Exchange, shaper: Shaper, data: bytes) -> Iterator[Step]:
@@ -273,6 +271,7 @@ class Link:
         self._record.note(fault)
 
     def _hold(self, seconds: Optional[float]) -> None:
+        # A timer that nobody starts holds for good.
         self._timer = self._loop.later(seconds, self._resume) if seconds is not None else Timer(self._resume)
 
     def _end(self, how: str, code: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from lgsync import Client, Delta, Message, MessageAccumulator, RunStream, StreamPart
 from lgsync.models import Interrupt, Run, Thread, ThreadState
+from lgsync.testing import Cut, Fault, FaultProxy, Pass, Request, Stall, Status
 
 client = Client("http://localhost:2024", transport="websocket", api_key=None, timeout=(5, None))
 thread: Thread = client.threads.create(metadata={"user": "a"})
@@ -32,3 +33,12 @@ for part in client.runs.stream(None, "agent"):
 
 accumulator = MessageAccumulator()
 changed: List[Message] = accumulator.feed(StreamPart("messages", [{}, {}]))
+
+with FaultProxy("http://localhost:2024") as proxy:
+    proxy.script(Cut(after_events=3, how="rst"), Pass(), Stall(2.0, after_text=b"data", offset=1))
+    proxy.script(Status(503, {"Retry-After": "1"}), match=lambda request: request.method == "GET", repeat=True)
+    through = Client(proxy.url)
+    proxy.wait_until(lambda: len(proxy.streams) == 1, timeout=5)
+    cut: int = proxy.cut_all("eof", code=1012)
+    seen: List[Request] = proxy.requests
+    struck: List[Fault] = proxy.happened

@@ -240,6 +240,35 @@ def test_big_bodies_pass_both_ways_whole_and_soon() -> None:
         assert time.monotonic() - began < PATIENCE
 
 
+def test_a_head_that_comes_byte_by_byte_passes_whole() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        for byte in each_byte(head + b"{}"):
+            connection.send(byte)
+
+    with between(script) as (_, proxy), Client(proxy) as client:
+        client.ask()
+        assert client.read_all() == (head + b"{}", "fin")
+
+
+def test_a_head_that_breaks_off_is_passed_on_as_far_as_it_came() -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-")
+
+    with between(script) as (_, proxy), Client(proxy) as client:
+        client.ask()
+        assert client.read_all() == (b"HTTP/1.1 200 OK\r\nContent-", "fin")
+
+
+def test_a_server_may_be_named_by_its_host() -> None:
+    with RawServer(streaming(ONE, framing="close")) as server:
+        with FaultProxy(f"http://localhost:{server.port}") as proxy, Client(proxy) as client:
+            assert client.stream() == (ONE, "fin")
+
+
 def test_a_server_that_is_not_there_resets_the_client() -> None:
     with FaultProxy(f"http://127.0.0.1:{refused_port()}") as proxy, Client(proxy) as client:
         client.ask()
