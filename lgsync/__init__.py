@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from .accumulate import Delta, Message, MessageAccumulator
 from .client import Client
+from .cursor import Cursor
 from .errors import (
     APIStatusError,
     AuthenticationError,
@@ -26,10 +27,13 @@ from .errors import (
     ConnectionLost,
     ConnectionTimeout,
     DeadlineExceeded,
+    DecodeError,
+    EventTooLarge,
     InternalServerError,
     LgsyncError,
     NotFoundError,
     PermissionDeniedError,
+    PositionLost,
     RateLimitError,
     ResponseError,
     RunError,
@@ -52,14 +56,18 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "ConnectionTimeout",
+    "Cursor",
     "DeadlineExceeded",
+    "DecodeError",
     "Delta",
+    "EventTooLarge",
     "InternalServerError",
     "LgsyncError",
     "Message",
     "MessageAccumulator",
     "NotFoundError",
     "PermissionDeniedError",
+    "PositionLost",
     "RateLimitError",
     "ResponseError",
     "RunError",

@@ -8,12 +8,13 @@ from typing import Any, List, Mapping, Optional, Tuple, Type, Union
 from urllib.parse import urlsplit
 
 from ._version import version
+from .deadline import checked
 from .errors import ConfigurationError
 from .resources.assistants import AssistantsClient
 from .resources.runs import RunsClient
 from .resources.threads import ThreadsClient
 from .rest import Rest
-from .transport import Timeout, Transport, TransportConfig, TransportFactory, resolve
+from .transport import Timeout, TimeoutValue, Transport, TransportConfig, TransportFactory, resolve
 
 __all__ = ["Client"]
 
@@ -51,6 +52,10 @@ class Client:
     :param headers: sent with every request, and in a WebSocket's handshake.
     :param timeout: seconds, for connecting and for the next sign of life (heartbeats of the server count); a (connect,
         read) pair; or None to wait for ever.
+    :param deadline: seconds after which a call must be over, however its time is spent: a whole stream too. Each call
+        can have its own. Default: none.
+    :param reconnect: for how many seconds a run's stream that broke is taken up again, counted from the last sign of
+        life, before StreamLost is raised. 0 does not try.
     :param session: a ``requests.Session`` of yours, for proxies, certificates or adapters.
 
     One client serves many threads. It can be pickled, survives a fork, and is a context manager.
@@ -64,9 +69,13 @@ class Client:
         transport: Union[str, Transport, TransportFactory] = "sse",
         api_key: Optional[str] = FROM_ENVIRONMENT,
         headers: Optional[Mapping[str, str]] = None,
-        timeout: Union[float, Tuple[Optional[float], Optional[float]], None] = DEFAULT_TIMEOUT,
+        timeout: TimeoutValue = DEFAULT_TIMEOUT,
+        deadline: Optional[float] = None,
+        reconnect: float = 60.0,
         session: Optional[Any] = None,
     ) -> None:
+        self._deadline = checked(deadline)
+        self._reconnect = _budget(reconnect)
         if isinstance(transport, Transport):
             given = {"url": url, "headers": headers, "session": session}
             names = [name for name, value in given.items() if value is not None]
@@ -85,10 +94,10 @@ class Client:
 
     def _use(self, transport: Transport) -> None:
         self.transport = transport
-        rest = Rest(transport)
+        rest = Rest(transport, self._deadline)
         self.assistants = AssistantsClient(rest)
         self.threads = ThreadsClient(rest)
-        self.runs = RunsClient(rest)
+        self.runs = RunsClient(rest, self._reconnect)
 
     def close(self) -> None:
         """Free every connection, open streams too. Later use raises ClientClosed."""
@@ -109,11 +118,18 @@ class Client:
         return f"Client({self.transport!r})"
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _client_over, (self.transport,)
+        return _client_over, (self.transport, self._deadline, self._reconnect)
 
 
-def _client_over(transport: Transport) -> Client:
-    return Client(transport=transport)
+def _client_over(transport: Transport, deadline: Optional[float], reconnect: float) -> Client:
+    return Client(transport=transport, deadline=deadline, reconnect=reconnect)
+
+
+def _budget(seconds: float) -> float:
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not (number and 0 <= seconds < float("inf")):
+        raise ConfigurationError(f"reconnect must be a number of seconds, 0 for not at all; not {seconds!r}")
+    return seconds
 
 
 def _refuse_beside_an_object(settings: List[str]) -> None:

@@ -1,102 +1,358 @@
-"""Delivery: from a transport's parts to the run's parts, and to how the run ended. One policy for every transport.
+"""Delivery: from a transport's connections to the run's parts, each once, and to how the run ended.
 
-A clean end of the wire is only a hint: a finished run, a paused one, a cancelled one and a cut proxy look alike. So
-unless an ``error`` part or the wire itself told, the run's status is asked, and a run that has not ended is an error,
-never an end.
+One for every transport. What to do is decided by :mod:`lgsync.policy`; this does it. A clean end of the wire is only a
+hint: a finished run, a paused one, a cancelled one and a cut proxy look alike. So unless an ``error`` part or the wire
+itself told, the run's status is asked, and a run that has not ended is joined again. Only joins and questions are
+repeated, never the request that started the run.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+import dataclasses
+import functools
+import time
+from collections import deque
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Union
 
+from .closing import Closing
+from .cursor import Cursor, Place
+from .deadline import Deadline
 from .errors import (
     ClientClosed,
     ConfigurationError,
     ConnectionLost,
+    DecodeError,
     LgsyncError,
     NotFoundError,
-    ResponseError,
     RunError,
     StreamLost,
     run_error,
 )
-from .parts import StreamPart
+from .parts import StreamPart, Undecoded
 from .paths import segment
+from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
 from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
-from .transport import PartSource, Timeout
+from .transport import PartSource, RunJoin, RunStart, Timeout
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "Earlier", "Gap"]
 
-#: How long a question about the run may take at its end: a reader that is freed must not wait much longer.
-_ASKING = Timeout(5.0, 10.0)
+#: How long an attempt to join, or a question about the run, may take; then it is tried again.
+_ATTEMPT = Timeout(5.0, 10.0)
 #: How long leaving may take.
 _LEAVING = Timeout(3.0, 5.0)
+
+#: Kinds whose data is always JSON.
+_JSON_KINDS = frozenset(
+    ["metadata", "values", "updates", "custom", "messages", "tasks", "checkpoints", "debug", "events"]
+)
+
+
+class Gap(NamedTuple):
+    """Some parts are gone for good; ``error`` says which and why. What comes after them follows."""
+
+    error: LgsyncError
+
+
+class Earlier(NamedTuple):
+    """A part from before the place where the stream was to begin: for what must know all parts."""
+
+    part: StreamPart
+
+
+Item = Union[StreamPart, Gap, Earlier]
+
+
+class _Watch:
+    """How long the next wait for the wire may take."""
+
+    def __init__(self, policy: Policy, deadline: Deadline) -> None:
+        self._policy = policy
+        self._deadline = deadline
+
+    def __call__(self, source: PartSource) -> Optional[float]:
+        self._policy.beat(source.heartbeats, source.last_activity)
+        patience = self._policy.patience(source.last_activity, time.monotonic())
+        left = self._deadline.remaining()
+        return left if patience is None else patience if left is None else min(left, patience)
 
 
 class Delivery:
     """The parts of one run. ``next_part`` gives None at the end; then ``outcome`` is known.
 
     ``outcome`` is "success", "interrupted", "cancelled", "error", or None as long as it is not known (a stream that
-    its owner closed never learns it).
+    its owner closed never learns it). ``begins_midway`` says that what the run said before is not among its parts.
     """
 
-    def __init__(self, source: PartSource, rest: Rest, modes: Tuple[str, ...], *, joined: bool = False) -> None:
-        self._source = source
-        self._rest = rest
-        # A run that was not kept for joining begins somewhere in the middle, without saying so.
-        self._misses_its_start = joined
-        # A join that names no modes learns from what it sees.
-        self._shows_state = bool({"updates", "values"} & set(modes))
-        self._interrupts: Dict[str, Mapping[str, Any]] = {}
-        self._paused = False
-        self._closed = False
-        self._state: Optional[Dict[str, Any]] = None
-        self.thread_id = source.thread_id
-        self.run_id = source.run_id
+    def __init__(
+        self,
+        rest: Rest,
+        start: Union[RunStart, RunJoin],
+        policy: Policy,
+        deadline: Deadline,
+        *,
+        begins_midway: bool = False,
+    ) -> None:
+        """Opens the stream. Raises what :meth:`lgsync.transport.Transport.open_run` raises, and DeadlineExceeded."""
+        self.thread_id = start.thread_id
+        self.run_id = start.run_id if isinstance(start, RunJoin) else None
+        self.begins_midway = begins_midway
         self.failure: Optional[RunError] = None
         self.outcome: Optional[str] = None
+        self._rest = rest
+        self._start = start
+        self._policy = policy
+        self._deadline = deadline
+        self._watch = _Watch(policy, deadline)
+        self._closing = Closing()
+        self._ready: Deque[Item] = deque()
+        self._ended: Optional[str] = None
+        # A run that was not kept for joining begins somewhere in the middle, without saying so.
+        self._misses_its_start = isinstance(start, RunJoin)
+        # A join that names no modes learns from what it sees.
+        self._shows_state = bool({"updates", "values"} & set(start.modes))
+        self._exact = True
+        self._drops = 0
+        self._interrupts: Dict[str, Mapping[str, Any]] = {}
+        self._paused = False
+        self._state: Optional[Dict[str, Any]] = None
+        self._source = self._open_first()
 
     @property
-    def position(self) -> Optional[str]:
-        """Where the stream stands, for a join to go on from."""
-        return self._source.position
+    def place(self) -> Place:
+        """Where the stream stands: after all that :meth:`next_part` gave."""
+        return self._policy.place
 
     @property
     def interrupts(self) -> List[Mapping[str, Any]]:
         """What the run waits for, as the server sent it, in order of arrival."""
         return list(self._interrupts.values())
 
-    def next_part(self) -> Optional[StreamPart]:
-        """The next part; None at the end. Raises StreamLost if the wire ended before the run did."""
+    def cursor(self, place: Place, messages_key: str) -> Optional[Cursor]:
+        """The cursor of a place in this run; None for a run that cannot be joined."""
+        if self.thread_id is None or self.run_id is None:
+            return None
+        start = self._start
+        narrowed = isinstance(start, RunJoin) and start.narrowed
+        return Cursor(
+            self.thread_id,
+            self.run_id,
+            place,
+            self._rest.transport.name,
+            start.modes,
+            narrowed,
+            start.stream_subgraphs,
+            messages_key,
+        )
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def next_part(self) -> Optional[Item]:
+        """The next part; None at the end, and as soon as the stream is closed.
+
+        Raises StreamLost if the stream cannot be taken up again in time, the server's own error if it refuses that for
+        good, and DeadlineExceeded.
+        """
+        try:
+            while not self._closing.is_set():
+                if self._ready:
+                    return self._ready.popleft()
+                if self._ended is not None:
+                    self._settle(self._ended)
+                    return None
+                part = self._received()
+                if part is not None:
+                    return part
+        except LgsyncError:
+            # Whoever closes cuts off what was just asked.
+            if not self._closing.is_set():
+                raise
+        return None
+
+    def _received(self) -> Optional[Item]:
+        """The next part of this connection, if it is to be given; None if something else is to be done."""
         try:
             part = next(self._source, None)
-        except (ConnectionLost, ResponseError) as exc:
-            if self._closed:
-                return None
-            raise self._lost(str(exc)) from exc
+        except LgsyncError as exc:
+            self._take_up_again(exc)
+            return None
         if part is None:
-            self._settle_outcome()
-        else:
-            self._note(part)
+            self._end_of_wire()
+            return None
+        verdict = self._policy.received(part.id, part.kind not in self._source.not_kept)
+        if verdict is SKIP:
+            return None
+        self._note(part)
+        if verdict is EARLIER:
+            return Earlier(part)
+        if type(part.data) is Undecoded and part.kind in _JSON_KINDS:
+            return self._gap(self._not_json(part))
+        if verdict is GAP:
+            self._ready.append(part)
+            return self._gap(self._lost("the server no longer has what came next"))
         return part
+
+    def _gap(self, error: LgsyncError) -> Gap:
+        self._exact = False
+        return Gap(error)
+
+    def _end_of_wire(self) -> None:
+        """The connection ended cleanly. If the run has ended too, so has the stream."""
+        if self._closing.is_set():
+            return
+        source = self._source
+        outcome = "error" if self.failure else source.outcome or self._ask_outcome()
+        if self._closing.is_set():
+            return
+        if outcome is None:
+            url = self._run_path()
+            self._take_up_again(ConnectionLost("the connection ended while the run was still going on", url=url))
+            return
+        self._ready.extend(source.finish())
+        if self._policy.owes and outcome != "cancelled":
+            self._ready.append(self._gap(self._lost("the server no longer has all of what the run said")))
+        self._ended = outcome
+
+    def _note(self, part: StreamPart) -> None:
+        kind = part.kind
+        if kind == "metadata":
+            self._misses_its_start = False
+        if kind in ("updates", "values"):
+            self._shows_state = True
+        if kind == "metadata" and self.run_id is None and isinstance(part.data, dict):
+            self.run_id = part.data.get("run_id")
+        elif kind in ("updates", "values") and isinstance(part.data, dict) and "__interrupt__" in part.data:
+            self._paused = True
+            self._note_interrupts(part.data["__interrupt__"])
+        elif kind == "error":
+            self.failure = self._run_error(part.data)
+
+    def _note_interrupts(self, interrupts: Any) -> None:
+        for interrupt in interrupts if isinstance(interrupts, list) else ():
+            if isinstance(interrupt, dict):
+                self._interrupts[str(interrupt.get("id"))] = interrupt
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def _open_first(self) -> PartSource:
+        start = self._start
+        if isinstance(start, RunJoin):
+            start = dataclasses.replace(start, position=self._policy.rejoining().position)
+        transport = self._rest.transport
+        start = dataclasses.replace(start, timeout=self._deadline.within(start.timeout or transport.timeout))
+        try:
+            source = transport.open_run(start)
+        except LgsyncError as exc:
+            if self._deadline.passed:
+                raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
+            raise
+        self.thread_id, self.run_id = source.thread_id, source.run_id
+        return self._opened(source)
+
+    def _opened(self, source: PartSource) -> PartSource:
+        source.patience = self._watch
+        self._policy.opened(time.monotonic())
+        return source
+
+    def _take_up_again(self, error: LgsyncError) -> None:
+        """Join the run again, however often it takes, as long as the policy and the deadline allow it."""
+        self._exact = self._exact and self._source.exact
+        self._drops += 1
+        self._source.close()
+        if self.failure is not None:
+            self._ended = "error"
+            return
+        retry = (self._source.retry or 0) / 1000
+        while not self._pause(error, retry):
+            join = self._policy.rejoining()
+            try:
+                source = self._closing.call(functools.partial(self._join, join.position), _close)
+            except NotFoundError as exc:
+                self._find_out_why_gone(exc)
+                return
+            except LgsyncError as exc:
+                error = exc
+                continue
+            if source is not None:
+                self._go_on(source, join.gap or self._loses_by_cuts)
+            return
+
+    def _pause(self, error: LgsyncError, retry: float) -> bool:
+        """Wait before the next attempt; True if the stream was closed meanwhile. Raises if there is to be none."""
+        if self._closing.is_set():
+            return True
+        self._check_deadline(error)
+        if self.thread_id is None or self.run_id is None:
+            raise self._lost(f"{error}. A run without a thread cannot be joined again") from error
+        verdict = self._policy.lost(error, time.monotonic(), retry)
+        if isinstance(verdict, GiveUp):
+            raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
+        left = self._deadline.remaining()
+        closed = self._closing.wait(verdict if left is None else min(left, verdict))
+        if not closed:
+            self._check_deadline(error)
+        return closed
+
+    def _join(self, position: Optional[str]) -> PartSource:
+        start = self._start
+        transport = self._rest.transport
+        timeout = self._deadline.within(_no_longer(start.timeout or transport.timeout, _ATTEMPT))
+        if isinstance(start, RunJoin):
+            return transport.open_run(dataclasses.replace(start, position=position, timeout=timeout))
+        return transport.open_run(
+            RunJoin(
+                thread_id=str(self.thread_id),
+                run_id=str(self.run_id),
+                modes=start.modes,
+                narrowed=False,
+                position=position,
+                stream_subgraphs=start.stream_subgraphs,
+                headers=start.headers,
+                params=start.params,
+                timeout=timeout,
+            )
+        )
+
+    def _go_on(self, source: PartSource, gap: bool) -> None:
+        self._source = self._opened(source)
+        if gap:
+            why = "the run's parts are not kept, and what it said meanwhile is gone"
+            self._ready.append(self._gap(self._lost(why)))
+        if self._closing.is_set():
+            source.close()
+
+    @property
+    def _loses_by_cuts(self) -> bool:
+        """Whether parts were asked for that the server never keeps."""
+        modes = self._start.modes
+        return "messages" in modes and "messages-tuple" not in modes and "messages/partial" in self._source.not_kept
+
+    def _find_out_why_gone(self, error: NotFoundError) -> None:
+        outcome = self._ask_outcome()
+        if outcome is None:
+            raise error
+        self._ended = outcome
 
     def close(self, outcome: Optional[str] = None) -> None:
         """Stop reading, from any thread; a blocked reader gets the end. ``outcome`` is what the owner made of it."""
-        self._closed = True
         if self.outcome is None:
             self.outcome = outcome
+        self._closing.set()
         self._source.close()
 
-    def cancel(self, action: str, timeout: Timeout = _ASKING) -> bool:
-        """Cancel the run on the server; False if there was nothing left to cancel."""
+    # -- the run -------------------------------------------------------------------------------------------------------
+
+    def cancel(self, action: str, timeout: Timeout = _ATTEMPT) -> bool:
+        """Cancel the run on the server; False if there was nothing left to cancel. Never repeated."""
         if self.thread_id is None or self.run_id is None:
             raise ConfigurationError(
                 'A run without a thread can only be cancelled by leaving its stream: start it with on_close="cancel"'
             )
+        start = self._start
+        params = {**start.params, "action": action, "wait": "0"}
+        path = f"{self._run_path()}/cancel"
         try:
-            params = {"action": action, "wait": "0"}
-            self._rest.accepted("POST", f"{self._run_path()}/cancel", params=params, timeout=timeout)
+            self._rest.accepted("POST", path, params=params, headers=start.headers, timeout=timeout)
         except NotFoundError:
             return False
         return True
@@ -108,7 +364,7 @@ class Delivery:
     @property
     def needs_state(self) -> bool:
         """Whether what the stream showed may differ from what the thread now holds."""
-        shown = self._shows_state and self._source.exact and not self._misses_its_start
+        shown = self._shows_state and self._exact and self._source.exact and not self._misses_its_start
         return self.thread_id is not None and not shown
 
     def state(self) -> Dict[str, Any]:
@@ -141,64 +397,75 @@ class Delivery:
         return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
 
     def _ask(self, method: str, path: str, json: Any = None) -> Any:
-        answer = self._rest.call(method, path, json=json, timeout=_ASKING)
+        """Ask for something, again and again while the server is away. Raises ClientClosed if the stream is closed."""
+        # What is asked after the end is no longer a part of the stream.
+        streaming = not self._closing.is_set()
+        while True:
+            try:
+                answer = self._closing.call(lambda: [self._call(method, path, json)]) if streaming else None
+                if answer is None:
+                    if streaming:
+                        raise ClientClosed(f"The stream of run {self.run_id} was closed")
+                    return self._call(method, path, json)
+                return answer[0]
+            except LgsyncError as exc:
+                if not streaming or self.failure is not None:
+                    raise
+                self._check_deadline(exc)
+                verdict = self._policy.lost(exc, time.monotonic())
+                if isinstance(verdict, GiveUp):
+                    raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
+                self._closing.wait(verdict)
+
+    def _call(self, method: str, path: str, json: Any) -> Any:
+        start = self._start
+        timeout = _ATTEMPT if self.outcome else self._deadline.within(_ATTEMPT)
+        answer = self._rest.call(method, path, json=json, params=start.params, headers=start.headers, timeout=timeout)
         return {} if answer is None else answer
 
-    def _note(self, part: StreamPart) -> None:
-        kind = part.kind
-        if kind == "metadata":
-            self._misses_its_start = False
-        if kind in ("updates", "values"):
-            self._shows_state = True
-        if kind == "metadata" and self.run_id is None and isinstance(part.data, dict):
-            self.run_id = part.data.get("run_id")
-        elif kind in ("updates", "values") and isinstance(part.data, dict) and "__interrupt__" in part.data:
-            self._paused = True
-            self._note_interrupts(part.data["__interrupt__"])
-        elif kind == "error":
-            self.outcome = "error"
-            self.failure = self._run_error(part.data)
+    # -- the end -------------------------------------------------------------------------------------------------------
 
-    def _note_interrupts(self, interrupts: Any) -> None:
-        for interrupt in interrupts if isinstance(interrupts, list) else ():
-            if isinstance(interrupt, dict):
-                self._interrupts[str(interrupt.get("id"))] = interrupt
-
-    def _settle_outcome(self) -> None:
-        if self._closed or self.outcome is not None:
-            return
-        try:
-            outcome = self._source.outcome or self._ask_outcome()
-            if outcome in ("success", "interrupted") and self.needs_state:
-                outcome = self._look_for_a_pause(outcome)
-        except ClientClosed:
-            raise
-        except LgsyncError as exc:
-            if self._closed:
-                return
-            raise exc if isinstance(exc, StreamLost) else self._lost(f"its end could not be asked for: {exc}") from exc
-        if not self._closed:
+    def _settle(self, outcome: str) -> None:
+        if outcome in ("success", "interrupted") and self.needs_state:
+            outcome = self._look_for_a_pause(outcome)
+        if not self._closing.is_set():
+            self._policy.settled()
             self.outcome = outcome
 
-    def _ask_outcome(self) -> str:
+    def _ask_outcome(self) -> Optional[str]:
+        """How the run ended, by its status; None if it has not ended."""
         if self.thread_id is None or self.run_id is None:
             return "interrupted" if self._paused else "success"
         try:
             run = self._ask("GET", self._run_path())
-        except NotFoundError:
-            return "cancelled"  # A run that was rolled back is gone.
+        except NotFoundError as exc:
+            return self._outcome_of_missing(exc)
         status = run.get("status") if isinstance(run, dict) else None
         if status in UNFINISHED:
-            raise self._lost(f"the connection ended while the run was still {status}")
-        return self._outcome_of(status)
-
-    def _outcome_of(self, status: Any) -> str:
+            return None
         if status == "success":
             return "interrupted" if self._paused else "success"
         if status == "interrupted":
+            if self._drops and self._dies_by_cuts:
+                raise self._lost("the server cancelled the run when the connection broke, as it had been asked to")
             return "cancelled"
         self.failure = self._failure_from_state(status)
         return "error"
+
+    @property
+    def _dies_by_cuts(self) -> bool:
+        start = self._start
+        if isinstance(start, RunJoin):
+            return start.cancel_on_disconnect
+        return start.payload.get("on_disconnect") == "cancel"
+
+    def _outcome_of_missing(self, error: NotFoundError) -> str:
+        """A run that was rolled back is gone; a thread that is gone, is lost."""
+        try:
+            self._ask("GET", self._thread_path())
+        except NotFoundError:
+            raise self._lost("the server no longer knows its thread") from error
+        return "cancelled"
 
     def _look_for_a_pause(self, outcome: str) -> str:
         """Streams of messages alone do not show interrupts: the thread's tasks do."""
@@ -210,24 +477,69 @@ class Delivery:
         error, message = failure_in(self.state())
         return self._run_error({"error": error, "message": message or f"its status is {status!r}"})
 
+    # -- errors --------------------------------------------------------------------------------------------------------
+
+    def unsettled(self, error: LgsyncError) -> StreamLost:
+        """The error of a run whose end is known, but not what it came to."""
+        if isinstance(error, StreamLost):
+            return error
+        lost = self._lost(f"its state could not be read: {error}")
+        lost.__cause__ = error
+        return lost
+
     def _run_error(self, failure: Any) -> RunError:
         return run_error(failure, thread_id=self.thread_id, run_id=self.run_id)
 
+    def _check_deadline(self, cause: LgsyncError) -> None:
+        if self.outcome is None and self._deadline.passed:
+            raise self._deadline.exceeded(
+                "The run's stream", thread_id=self.thread_id, run_id=self.run_id, cursor=self._cursor_text()
+            ) from cause
+
+    def _given_up(self, verdict: GiveUp) -> LgsyncError:
+        if verdict.spent is None:
+            return verdict.error
+        tried = f", and could not be taken up again within {verdict.spent:.0f} s" if verdict.spent else ""
+        return self._lost(f"{verdict.error}{tried}")
+
+    def _not_json(self, part: StreamPart) -> DecodeError:
+        snippet = part.data[:200]
+        return DecodeError(
+            f"An event {part.event!r} of run {self.run_id} on thread {self.thread_id} holds no JSON: {snippet!r}. "
+            "Iterate again to go on after it.",
+            url=f"{self._run_path()}/stream",
+            status=200,
+            text=str(part.data),
+        )
+
     def _lost(self, why: str) -> StreamLost:
         return StreamLost(
-            f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why}. The run may still go on: "
-            "join it with client.runs.join_stream(thread_id, run_id, last_event_id=error.position), "
-            "or read the thread's state later.",
+            f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why.rstrip('.')}. It may go on: "
+            "client.runs.resume(error.cursor) streams it from here, client.threads.get_state(thread_id) says more.",
             thread_id=self.thread_id,
             run_id=self.run_id,
-            position=self.position,
+            cursor=self._cursor_text(),
         )
+
+    def _cursor_text(self) -> Optional[str]:
+        cursor = self.cursor(self.place, "messages")
+        return None if cursor is None else str(cursor)
 
     def _thread_path(self) -> str:
         return f"/threads/{segment(self.thread_id, 'thread_id')}"
 
     def _run_path(self) -> str:
+        if self.thread_id is None:
+            return f"/runs/{self.run_id}"
         return f"{self._thread_path()}/runs/{segment(self.run_id, 'run_id')}"
+
+
+def _close(source: PartSource) -> None:
+    source.close()
+
+
+def _no_longer(timeout: Timeout, most: Timeout) -> Timeout:
+    return Timeout(*(b if a is None else min(a, b or a) for a, b in zip(timeout[:2], most[:2])))
 
 
 def _run_of(state: Any) -> Optional[str]:

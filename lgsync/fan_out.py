@@ -10,15 +10,21 @@ import copy
 import weakref
 from collections import deque
 from threading import Condition, RLock
-from typing import Any, Callable, Deque, Generic, Iterable, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Deque, Generic, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
 
-__all__ = ["FanOut", "View"]
+__all__ = ["FanOut", "Raised", "View"]
 
 Raw = TypeVar("Raw")
 Item = TypeVar("Item")
 Out = TypeVar("Out")
 
 Select = Callable[[Item], Iterable[Out]]
+
+
+class Raised(NamedTuple):
+    """What a view raises in the place where it selected this; iterated again, it goes on after it."""
+
+    error: BaseException
 
 
 class View(Generic[Item, Out]):
@@ -28,6 +34,9 @@ class View(Generic[Item, Out]):
         self._fan_out: Optional[FanOut[Any, Item]] = fan_out
         self._select = select
         self._pending: Deque[Out] = deque()
+        # How many things were offered after the last batch, and its mark, of each batch since the view was up to date.
+        self._offered = 0
+        self._marks: Deque[Tuple[int, Any]] = deque()
         # Whoever iterates a view keeps the stream alive; the stream itself does not keep its views.
         self._owner: Optional[object] = owner
 
@@ -37,11 +46,27 @@ class View(Generic[Item, Out]):
     def __next__(self) -> Out:
         if self._fan_out is None:
             raise StopIteration
-        return self._fan_out.advance(self._pending)
+        out = self._fan_out.advance(self._pending)
+        if isinstance(out, Raised):
+            raise _another(out.error)
+        return out
 
-    def offer(self, item: Item) -> None:
+    def offer(self, item: Item, mark: Any) -> None:
         """Keep what of ``item`` this view shows; called with the fan-out's lock held."""
-        self._pending.extend(self._select(item))
+        pending = self._pending
+        if not pending:
+            self._offered = 0
+            self._marks.clear()
+        before = len(pending)
+        pending.extend(self._select(item))
+        if len(pending) > before:
+            self._offered += len(pending) - before
+            self._marks.append((self._offered, mark))
+
+    def mark(self) -> Any:
+        """The mark of the first item that was not taken wholly; None if the view is up to date."""
+        taken = self._offered - len(self._pending)
+        return next((mark for end, mark in self._marks if end > taken), None) if self._pending else None
 
     def close(self) -> None:
         """Stop here: drop what is pending, and end. The stream goes on for other views."""
@@ -56,12 +81,19 @@ class FanOut(Generic[Raw, Item]):
     ``read`` may block; it returns None at the end, and what it raises, every view raises once it has shown what came
     before. It is never called by two threads at once. ``digest`` is quick, and is called with ``lock`` held, as is
     every view's selection: with the lock held, all that was digested has been handed out. The lock is a new re-entrant
-    one, unless one is given.
+    one, unless one is given. ``mark`` gives what is remembered of an item until all views have taken it.
     """
 
-    def __init__(self, read: Callable[[], Optional[Raw]], digest: Callable[[Raw], Item], lock: Any = None) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Optional[Raw]],
+        digest: Callable[[Raw], Item],
+        lock: Any = None,
+        mark: Callable[[Item], Any] = lambda item: item,
+    ) -> None:
         self._read = read
         self._digest = digest
+        self._mark = mark
         self._views: List[weakref.ref[View[Item, Any]]] = []
         self.lock = lock or RLock()
         self._changed = Condition(self.lock)
@@ -79,8 +111,15 @@ class FanOut(Generic[Raw, Item]):
         view: View[Item, Out] = View(self, select, owner)
         with self._changed:
             view._pending.extend(backlog())
+            view._offered = len(view._pending)
             self._views.append(weakref.ref(view))
         return view
+
+    def marks(self) -> List[Any]:
+        """The marks of the first item that each view has not taken wholly; to be called with the lock held."""
+        views = [reference() for reference in self._views]
+        marks = [view.mark() for view in views if view is not None and view._fan_out is not None]
+        return [mark for mark in marks if mark is not None]
 
     def advance(self, pending: Deque[Out]) -> Out:
         """The next thing in ``pending``, reading on until there is one. Raises StopIteration at the end."""
@@ -138,13 +177,14 @@ class FanOut(Generic[Raw, Item]):
         if raw is None:
             return
         item = self._digest(raw)
+        mark = self._mark(item)
         gone = False
         for reference in self._views:
             view = reference()
             if view is None or view._fan_out is None:
                 gone = True
             else:
-                view.offer(item)
+                view.offer(item, mark)
         if gone:
             self._views = [reference for reference in self._views if _is_open(reference())]
 
@@ -156,10 +196,14 @@ class FanOut(Generic[Raw, Item]):
     def _ending(self) -> BaseException:
         if self._failure is None:
             return StopIteration()
-        # A copy for each view: one exception raised in several threads would mix their tracebacks.
-        failure = copy.copy(self._failure)
-        failure.__cause__ = self._failure.__cause__
-        return failure
+        return _another(self._failure)
+
+
+def _another(error: BaseException) -> BaseException:
+    """A copy for each view: one exception raised in several threads would mix their tracebacks."""
+    another = copy.copy(error)
+    another.__cause__ = error.__cause__
+    return another
 
 
 def _is_open(view: Optional[View[Any, Any]]) -> bool:

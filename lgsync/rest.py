@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Type, TypedDict, TypeVar
 
 from .answers import SNIPPET_CHARS, data_of, refuse_unless_ok
-from .errors import ResponseError
+from .deadline import Deadline
+from .errors import ConnectionTimeout, ResponseError
 from .transport import Response, Timeout, Transport
 
 if TYPE_CHECKING:
@@ -23,19 +24,21 @@ class CallOptions(TypedDict, total=False):
     json: Any
     headers: Optional[Mapping[str, str]]
     timeout: Optional[Timeout]
+    deadline: Optional[float]
 
 
 class Rest:
-    """Calls of one client over its transport."""
+    """Calls of one client over its transport; each must be over within ``deadline`` seconds, unless it has its own."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, deadline: Optional[float] = None) -> None:
         self.transport = transport
+        self.deadline = deadline
 
     def call(self, method: str, path: str, **options: Unpack[CallOptions]) -> Any:
         """Make one call; returns the decoded JSON, or None for 204.
 
-        Raises APIStatusError for a refusal, ResponseError for an answer that is not this API's, and whatever
-        :meth:`Transport.request` raises.
+        Raises APIStatusError for a refusal, ResponseError for an answer that is not this API's, DeadlineExceeded, and
+        whatever :meth:`Transport.request` raises.
         """
         return data_of(self._answer(method, path, **options), method)
 
@@ -48,8 +51,26 @@ class Rest:
         response = self._answer(method, path, **options)
         return _parse(model, data_of(response, method), method, response)
 
-    def _answer(self, method: str, path: str, **options: Unpack[CallOptions]) -> Response:
-        response = self.transport.request(method, path, **options)
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Optional[Mapping[str, Any]] = None,
+        json: Any = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: Optional[Timeout] = None,
+        deadline: Optional[float] = None,
+    ) -> Response:
+        end = Deadline(self.deadline if deadline is None else deadline)
+        if end.seconds is not None:
+            timeout = end.within(timeout or self.transport.timeout)
+        try:
+            response = self.transport.request(method, path, params=params, json=json, headers=headers, timeout=timeout)
+        except ConnectionTimeout as exc:
+            if end.passed:
+                raise end.exceeded(f"{method} {path}") from exc
+            raise
         refuse_unless_ok(response, method)
         return response
 

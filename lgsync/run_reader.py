@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from threading import Lock, RLock
-from typing import Any, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .accumulate import Message, MessageAccumulator
-from .delivery import Delivery
-from .errors import LgsyncError
+from .cursor import Cursor, Place
+from .delivery import Delivery, Earlier, Gap
+from .errors import ClientClosed, DeadlineExceeded, LgsyncError
 from .kept_data import KeptData
 from .parts import StreamPart
 
-__all__ = ["ALWAYS_SHOWN", "Batch", "End", "RunReader"]
+__all__ = ["ALWAYS_SHOWN", "Batch", "End", "Raw", "RunReader"]
 
 logger = logging.getLogger("lgsync")
 
@@ -33,10 +34,19 @@ class End(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One part, and the messages it changed; no part at the end."""
+    """One part, and the messages it changed; no part at the end, and where parts are gone, which ``gap`` says.
+
+    ``number`` counts batches, ``before`` is where the stream stood before this one.
+    """
 
     part: Optional[StreamPart]
     changes: List[Message]
+    gap: Optional[LgsyncError]
+    number: int
+    before: Place
+
+
+Raw = Union[StreamPart, Gap, Earlier, End]
 
 
 class RunReader:
@@ -57,11 +67,19 @@ class RunReader:
         self.over = False
         self.left = False
         self.settled = False
+        #: Where parts are gone; and whether nothing was read since the last of these.
+        self.gaps: List[LgsyncError] = []
+        self.at_gap = False
+        #: After the last batch.
+        self.place = delivery.place
+        self._batches = 0
         self._on_close = on_close
         self._messages_key = messages_key
         self._failure: Optional[LgsyncError] = None
         self._leaving = Lock()
         self._process = os.getpid()
+        if delivery.begins_midway:
+            self.accumulator.gap()
 
     def asked(self, mode: str) -> bool:
         """Whether the run was asked for this mode; a join that names none asks for all."""
@@ -74,9 +92,10 @@ class RunReader:
             return self.asked("messages-tuple") or self.asked("messages")
         return kind in ALWAYS_SHOWN or self.asked(kind.partition("/")[0])
 
-    def read(self) -> Optional[Union[StreamPart, End]]:
+    def read(self) -> Optional[Raw]:
         """The next part; then the end, once; then None, or what ended the stream is raised."""
         self.begun = True
+        self.at_gap = False
         if self.over:
             failure = self._failure or self.delivery.failure
             if failure is not None:
@@ -84,6 +103,10 @@ class RunReader:
             return None
         try:
             part = self.delivery.next_part()
+        except DeadlineExceeded as exc:
+            self._failure = exc
+            self.leave()
+            part = None
         except LgsyncError as exc:
             self._failure = exc
             part = None
@@ -96,16 +119,33 @@ class RunReader:
         self.over = True
         return self._end()
 
-    def digest(self, raw: Union[StreamPart, End]) -> Batch:
+    def digest(self, raw: Raw) -> Batch:
         """What a part, or the end, changes."""
+        before, self.place = self.place, self.delivery.place
+        self._batches += 1
         if isinstance(raw, End):
             changes = self.settle(raw.values, raw.known) if raw.settles else []
             outcome = "unknown" if self._failure else self.delivery.outcome or "unknown"
-            return Batch(None, changes + self.accumulator.close(outcome))
-        kind = raw.kind
+            return Batch(None, changes + self.accumulator.close(outcome), None, self._batches, before)
+        if isinstance(raw, Gap):
+            self.gaps.append(raw.error)
+            self.at_gap = True
+            self.accumulator.gap()
+            return Batch(None, [], raw.error, self._batches, before)
+        shown, part = (None, raw.part) if isinstance(raw, Earlier) else (raw, raw)
+        kind = part.kind
         if not kind.startswith("messages") and kind not in ALWAYS_SHOWN and self.asked(kind):
-            self.kept.keep(raw)
-        return Batch(raw, self.accumulator.feed(raw))
+            self.kept.keep(part)
+        changes = self.accumulator.feed(part)
+        return Batch(shown, [] if shown is None else changes, None, self._batches, before)
+
+    def cursor(self, unread: Sequence[Tuple[int, Place]]) -> Optional[Cursor]:
+        """Where the stream stands if batches of these numbers, before which it stood there, were not taken yet.
+
+        To be called with the lock held.
+        """
+        place = min(unread)[1] if unread else self.place
+        return self.delivery.cursor(place, self._messages_key)
 
     def settle(self, values: Any, known: Optional[Set[str]] = None) -> List[Message]:
         """Take the thread's state as the last word on its messages."""
@@ -130,18 +170,23 @@ class RunReader:
             self.delivery.close("cancelled")
             return True
 
-    def leave(self) -> None:
-        """Free the connection, then cancel the run if it has not ended and is not to go on; once."""
+    def leave(self, *, detaching: bool = False) -> None:
+        """Free the connection, then cancel the run if it has not ended and is not to go on; once.
+
+        Whoever leaves because parts were lost does not cancel it: a cut is never leaving.
+        """
         if self._process != os.getpid():
             return
         with self._leaving:
             if self.left:
                 return
             self.left = True
-            unfinished = not self.over and self.delivery.outcome is None
-            self.delivery.close()
-            if unfinished and self._on_close == "cancel" and self._cancelled():
-                self.delivery.outcome = "cancelled"
+            delivery = self.delivery
+            unfinished = not self.over and delivery.outcome is None and delivery.failure is None
+            delivery.close()
+            goes_on = detaching or self.at_gap or self._on_close != "cancel"
+            if unfinished and not goes_on and self._cancelled():
+                delivery.outcome = "cancelled"
 
     def _cancels_by_leaving(self) -> bool:
         """A run without a thread, which the server cancels when its connection ends."""
@@ -165,9 +210,11 @@ class RunReader:
             values = delivery.state().get("values")
             known = delivery.ids_before(self._messages_key) if self._may_have_missed_some(values) else None
             return End(values, settles=True, known=known)
+        except ClientClosed:
+            return End()
         except LgsyncError as exc:
             if delivery.outcome != "error":
-                self._failure = exc
+                self._failure = delivery.unsettled(exc)
             logger.warning("The state of thread %s could not be read after its run: %s", delivery.thread_id, exc)
             return End()
 

@@ -16,16 +16,16 @@ from typing import (
     Tuple,
     Type,
     TypeVar,
-    Union,
 )
 
 from .accumulate import Message, add_usage
+from .cursor import Cursor, Place
 from .delivery import Delivery
 from .errors import ClientClosed, ConfigurationError
-from .fan_out import FanOut, View
+from .fan_out import FanOut, Raised, View
 from .leaving import in_background, remember
 from .parts import StreamPart
-from .run_reader import Batch, End, RunReader
+from .run_reader import Batch, Raw, RunReader
 from .selection import Namespaces, message_filter, namespace_filter
 from .transport import STREAM_MODES, Capabilities
 
@@ -62,9 +62,7 @@ class RunStream:
         capabilities: Optional[Capabilities] = None,
     ) -> None:
         self._reader = RunReader(delivery, modes, on_close, messages_key)
-        self._fan_out: FanOut[Union[StreamPart, End], Batch] = FanOut(
-            self._reader.read, self._reader.digest, self._reader.lock
-        )
+        self._fan_out: FanOut[Raw, Batch] = FanOut(self._reader.read, self._reader.digest, self._reader.lock, _mark)
         self._capabilities = capabilities
         self._parts: Optional[View[Batch, StreamPart]] = None
         remember(self._reader)
@@ -135,10 +133,10 @@ class RunStream:
             raise ConfigurationError('views() needs at least one name, such as "messages" or "custom"')
         named = [(name, *self._named_view(name)) for name in names]
 
-        def select(batch: Batch) -> List[Tuple[str, Any]]:
-            return [(name, item) for name, one, _ in named for item in one(batch)]
+        def select(batch: Batch) -> List[Any]:
+            return _named((name, item) for name, one, _ in named for item in one(batch))
 
-        return self._open(select, lambda: [(name, item) for name, _, backlog in named for item in backlog()])
+        return self._open(select, lambda: _named((name, item) for name, _, backlog in named for item in backlog()))
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -199,6 +197,16 @@ class RunStream:
         return self._reader.delivery.run_id
 
     @property
+    def cursor(self) -> Optional[Cursor]:
+        """Where the stream stands: :meth:`RunsClient.resume` goes on from here, in any process. None without a thread.
+
+        All that comes before it was taken from every open view (a view that is held but not read holds it back).
+        ``str(cursor)`` is text to keep.
+        """
+        with self._fan_out.lock:
+            return self._reader.cursor(self._fan_out.marks())
+
+    @property
     def outcome(self) -> Optional[str]:
         """How the run ended: "success", "interrupted", "cancelled" or "error"; None as long as that is not known."""
         return self._reader.delivery.outcome
@@ -243,6 +251,20 @@ class RunStream:
         self._reader.leave()
         self._fan_out.finish(self._reader.closing)
 
+    def detach(self) -> Cursor:
+        """Free the connection, from any thread, and leave the run going; returns where to go on.
+
+        A loop that is blocked ends at once. Raises ConfigurationError for a run without a thread, which cannot be
+        joined.
+        """
+        if self.thread_id is None:
+            raise ConfigurationError("A run without a thread cannot be joined again, so its stream cannot be detached")
+        self._reader.leave(detaching=True)
+        self._fan_out.finish(self._reader.closing)
+        cursor = self.cursor
+        assert cursor is not None
+        return cursor
+
     def __enter__(self) -> RunStream:
         return self
 
@@ -259,10 +281,7 @@ class RunStream:
             in_background(self._reader)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        raise TypeError(
-            "A RunStream cannot be pickled: send its thread_id and run_id, and join the run there with "
-            "client.runs.join_stream"
-        )
+        raise TypeError("A RunStream cannot be pickled: send str(run.cursor), and go on there with client.runs.resume")
 
     def __repr__(self) -> str:
         state = self.outcome or ("closed" if self._reader.left else "streaming")
@@ -292,7 +311,7 @@ class RunStream:
 
     def _data_view(self, mode: str, namespaces: Namespaces) -> Iterator[Any]:
         self._require_mode(mode)
-        return self._open(_data_select(mode, namespaces), lambda: self._reader.kept.of(mode, namespaces))
+        return self._open(_data_select(mode, namespaces), _kept_so_far(self._reader, mode, namespaces))
 
     def _require_mode(self, mode: str) -> None:
         if mode not in STREAM_MODES or mode in ("messages", "messages-tuple"):
@@ -331,14 +350,27 @@ class RunStream:
                 lambda: [m.delta.text for m in _messages_so_far(reader) if keep(m)],
             )
         self._require_mode(name)
-        return _data_select(name, "root"), lambda: reader.kept.of(name)
+        return _data_select(name, "root"), _kept_so_far(reader, name, "root")
 
 
 # A selection is kept by the views' fan-out, so none of these may hold on to the handle.
 
 
-def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[StreamPart, ...]]:
-    def select(batch: Batch) -> Tuple[StreamPart, ...]:
+def _mark(batch: Batch) -> Tuple[int, Place]:
+    return batch.number, batch.before
+
+
+def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
+    """The pairs; what is to be raised stands alone, and once."""
+    listed = list(pairs)
+    errors = [item for _, item in listed if type(item) is Raised]
+    return [pair for pair in listed if type(pair[1]) is not Raised] + errors[:1]
+
+
+def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[Any, ...]]:
+    def select(batch: Batch) -> Tuple[Any, ...]:
+        if batch.gap is not None:
+            return (Raised(batch.gap),)
         return () if batch.part is None or not reader.shows(batch.part) else (batch.part,)
 
     return select
@@ -364,7 +396,14 @@ def _data_select(mode: str, namespaces: Namespaces) -> Callable[[Batch], Iterabl
     within = namespace_filter(namespaces)
 
     def select(batch: Batch) -> Iterable[Any]:
+        if batch.gap is not None:
+            return (Raised(batch.gap),)
         part = batch.part
         return (part.data,) if part is not None and part.kind == mode and within(part.namespace) else ()
 
     return select
+
+
+def _kept_so_far(reader: RunReader, mode: str, namespaces: Namespaces) -> Callable[[], List[Any]]:
+    """What a data view begins with; that parts were lost before is not kept from it."""
+    return lambda: [*reader.kept.of(mode, namespaces), *map(Raised, reader.gaps[-1:])]

@@ -35,6 +35,7 @@ __all__ = [
     "RunJoin",
     "RunStart",
     "Timeout",
+    "TimeoutValue",
     "Transport",
     "TransportConfig",
     "TransportFactory",
@@ -57,14 +58,17 @@ STREAM_MODES = (
 
 
 class Timeout(NamedTuple):
-    """Seconds to wait for a connection, and for the next byte; None waits for ever."""
+    """Seconds to wait for a connection, and for the next byte; ``total`` bounds a whole call. None waits for ever."""
 
     connect: Optional[float] = 5.0
     read: Optional[float] = 300.0
+    total: Optional[float] = None
 
     @classmethod
-    def of(cls, value: Union[float, Tuple[Optional[float], Optional[float]], None]) -> Timeout:
+    def of(cls, value: TimeoutValue) -> Timeout:
         """Read what users write: a number for both, a (connect, read) pair, or None to wait for ever."""
+        if isinstance(value, Timeout):
+            return value
         pair = value if isinstance(value, tuple) else (value, value)
         if len(pair) != 2:
             raise ConfigurationError(f"timeout must be a number of seconds or a (connect, read) pair, not {value!r}")
@@ -73,6 +77,10 @@ class Timeout(NamedTuple):
             if seconds is not None and not (number and seconds > 0):
                 raise ConfigurationError(f"timeout must be positive seconds, a (connect, read) pair or None: {value!r}")
         return cls(*pair)
+
+
+#: A timeout as users write it.
+TimeoutValue = Union[float, Tuple[Optional[float], Optional[float]], Timeout, None]
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,11 @@ class RunStart:
         modes = self.payload.get("stream_mode") or ("values",)
         return (modes,) if isinstance(modes, str) else tuple(modes)
 
+    @property
+    def stream_subgraphs(self) -> bool:
+        """Whether what subgraphs say is asked for."""
+        return bool(self.payload.get("stream_subgraphs"))
+
 
 @dataclass(frozen=True)
 class RunJoin:
@@ -167,8 +180,9 @@ class PartSource(ABC):
     status that the wire named, or ResponseError. After ``close()`` a blocked reader returns at once, as if at the end.
     """
 
-    #: Asked before each wait for the wire: seconds after which that wait raises ConnectionTimeout. Set by the reader.
-    patience: Optional[Callable[[], Optional[float]]] = None
+    #: Set by the reader, and asked before each wait for the wire, with this source: how many seconds that wait may take
+    #: before it raises ConnectionTimeout (None: for ever).
+    patience: Optional[Callable[[PartSource], Optional[float]]] = None
     #: Kinds of parts that the server does not keep, so that no later join shows them again.
     not_kept: FrozenSet[str] = frozenset()
     #: The pause before a reconnection that the server asked for, in milliseconds.
@@ -208,6 +222,8 @@ class Transport(ABC):
 
     #: The name users choose it by.
     name: str = ""
+    #: What a call waits that names no timeout of its own.
+    timeout: Timeout = Timeout()
 
     @property
     @abstractmethod
@@ -227,7 +243,8 @@ class Transport(ABC):
     ) -> Response:
         """One REST call, tried once. ``path`` begins with a slash and is already quoted.
 
-        Raises ConnectionFailed, ConnectionLost, ConfigurationError or ClientClosed; never for a status.
+        ``timeout.total`` bounds the call as a whole, its body too. Raises ConnectionFailed, ConnectionLost,
+        ConfigurationError or ClientClosed; never for a status.
         """
 
     @abstractmethod

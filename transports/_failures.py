@@ -57,7 +57,7 @@ def translated(url: str, timeout: Optional[Timeout] = None, *, reading: bool = F
 def _while_reading(url: str, exc: BaseException) -> LgsyncError:
     if _find(exc, *_TIMEOUTS):
         return ConnectionTimeout(
-            f"{url} sent nothing for as long as the read timeout allows; raise timeout=… if it may be so silent",
+            f"{url} sent nothing for as long as was to be waited; raise timeout=… if it may be so silent",
             url=url,
         )
     return ConnectionLost(f"The connection to {url} broke while its answer was read: {_cause(exc)}", url=url)

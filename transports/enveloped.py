@@ -32,7 +32,7 @@ def is_envelope(part: StreamPart) -> bool:
 
 
 class Enveloped:
-    """Turns what a join brings into parts. An event's id goes to the last of its parts; those before it have none.
+    """Turns what a join brings into parts. All parts of an event bear its id.
 
     What an event means depends on all before it, so a run is fed from its start; ``since`` is the number of the first
     event whose parts are wanted. ``exact`` is False if what came lacks something that the thread's state has.
@@ -62,11 +62,11 @@ class Enveloped:
             # Where the replay meets what is live, servers may send an event twice.
             return []
         self._last = number
-        parts = [each._replace(id=None) for each in self._translator.feed(part.data)]
+        parts = [each._replace(id=part.id) for each in self._translator.feed(part.data)]
         if self.since is not None and number < self.since:
             return []
         self.since = None
-        return [*parts[:-1], *(each._replace(id=part.id) for each in parts[-1:])]
+        return parts
 
     def finish(self) -> List[StreamPart]:
         """The stream is over: what can still be said for certain."""

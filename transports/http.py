@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import socket
 import threading
 import time
 import weakref
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -17,7 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.response import HTTPResponse
 
 from .. import codec
-from ..errors import ClientClosed, ConfigurationError, LgsyncError, ResponseError
+from ..errors import ClientClosed, ConfigurationError, ConnectionTimeout, LgsyncError, ResponseError
 from ..paths import join_url
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
@@ -30,6 +31,8 @@ _POOL_SIZE = 512
 _MAX_REDIRECTS = 10
 
 _READ_BYTES = 65536
+
+_SHORTEST_WAIT = 0.001
 
 # A reader freed by shutdown leaves at once; this only bounds close() where the platform has no shutdown.
 _CLOSE_SECONDS = 0.5
@@ -50,6 +53,7 @@ class HTTPTransport(Transport):
 
     def __init__(self, config: TransportConfig) -> None:
         self.config = config
+        self.timeout = config.timeout
         self._closed = False
         # By process id. A child made by fork leaves its parent's entry alone: those sockets and locks are not its own.
         self._processes: Dict[int, _Process] = {os.getpid(): _Process(config.session or _new_session())}
@@ -67,8 +71,12 @@ class HTTPTransport(Transport):
         fields = self._headers({"Accept": "application/json"}, headers)
         call = _Call(method, path, params, json, fields, timeout or self.config.timeout)
         url = self.url_of(path)
+        started = time.monotonic()
         with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
-            body = answer.content or b""
+            if call.timeout.total is None:
+                body = answer.content or b""
+            else:
+                body = _read_until(ByteStream(answer, url), started + call.timeout.total, call.timeout)
         return Response(answer.status_code, answer.headers, body, url)
 
     def open_stream(
@@ -205,18 +213,28 @@ class ByteStream:
         # Held while reading, so that the response is never closed under a reader: that would block.
         self._reading = threading.Lock()
 
-    def read(self) -> bytes:
+    def read(self, patience: Optional[float] = None) -> bytes:
         """What has arrived, as soon as anything has; ``b""`` at a clean end, and once the stream is closed.
 
-        Raises ConnectionLost if the body breaks off, ConnectionTimeout if nothing comes within the read timeout.
+        Raises ConnectionLost if the body breaks off, ConnectionTimeout if nothing comes within ``patience`` seconds, or
+        within the read timeout of the call if there is no such number.
         """
         with self._reading:
+            if patience is not None:
+                self._wait_no_longer_than(patience)
             data = self._read_unless_closed()
         if self._closed:
             self._release()
             return b""
         self.last_activity = time.monotonic()
         return data
+
+    def _wait_no_longer_than(self, seconds: float) -> None:
+        found = _socket_of(self._answer)
+        if found is not None:
+            # Closed by another thread meanwhile, it ends the read in its own way. Zero would mean not to wait at all.
+            with contextlib.suppress(OSError):
+                found.settimeout(max(seconds, _SHORTEST_WAIT))
 
     def _read_unless_closed(self) -> bytes:
         data = b""
@@ -269,6 +287,36 @@ class ByteStream:
         self._answer.close()
 
 
+def _socket_of(answer: requests.Response) -> Optional[socket.socket]:
+    """The socket that an answer's body still comes from; None if it was given back, or if there is none."""
+    raw = answer.raw
+    connection = getattr(raw, "connection", None)
+    if connection is None:
+        return None
+    found = getattr(connection, "sock", None)
+    if found is None:
+        # An answer that ends with its connection has taken the socket over, and keeps only how to shut it down.
+        found = getattr(getattr(raw, "_sock_shutdown", None), "__self__", None)
+    return found if hasattr(found, "settimeout") else None
+
+
+def _read_until(stream: ByteStream, end: float, timeout: Timeout) -> bytes:
+    """The whole body, if it comes by ``end``; raises ConnectionTimeout otherwise."""
+    pieces: List[bytes] = []
+    while True:
+        left = end - time.monotonic()
+        if left <= 0:
+            stream.close()
+            raise ConnectionTimeout(
+                f"{stream.url} did not answer in full within {timeout.total or 0:g} s; allow it a larger deadline",
+                url=stream.url,
+            )
+        data = stream.read(left if timeout.read is None else min(left, timeout.read))
+        if not data:
+            return b"".join(pieces)
+        pieces.append(data)
+
+
 class _Adapter(HTTPAdapter):
     def close(self) -> None:
         """Close every idle connection now; left to itself, urllib3 waits until no answer of a pool is referred to."""
@@ -315,7 +363,7 @@ def _send_once(
     )
     _restore_path(prepared, url)
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
-    return session.send(prepared, timeout=call.timeout, allow_redirects=False, **settings)
+    return session.send(prepared, timeout=call.timeout[:2], allow_redirects=False, **settings)
 
 
 def _query(params: Optional[Mapping[str, Any]]) -> Dict[str, Any]:

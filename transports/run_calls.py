@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Container, Dict, List, Mapping, Optional
 
 from .. import codec
-from ..errors import NotFoundError, ResponseError
+from ..closing import Closing
+from ..errors import ClientClosed, NotFoundError, ResponseError
 from ..paths import segment
 from ..rest import Rest
 from ..thread_state import interrupts_in
@@ -44,7 +45,10 @@ class RunCalls:
         self.path = f"/threads/{segment(thread_id, 'thread_id')}"
         self.timeout = timeout or transport.config.timeout
         #: For questions about a run that is being read: who closes its source may have to wait for their answer.
-        self.brief = Timeout(*(min(seconds or _BRIEF_SECONDS, _BRIEF_SECONDS) for seconds in self.timeout))
+        self.brief = Timeout(*(min(seconds or _BRIEF_SECONDS, _BRIEF_SECONDS) for seconds in self.timeout[:2]))
+        #: Set when the run's stream is closed; from when it is ``streaming``, that frees who waits for an answer, too.
+        self.closing = Closing()
+        self.streaming = False
         self._transport = transport
         self._rest = Rest(transport)
 
@@ -146,10 +150,18 @@ class RunCalls:
         params: Optional[Mapping[str, Any]] = None,
         timeout: Optional[Timeout] = None,
     ) -> Any:
-        query = {**self.params, **(params or {})}
-        return self._rest.call(
-            method, path, json=json, params=query, headers=self.headers, timeout=timeout or self.timeout
-        )
+        def ask() -> Any:
+            query = {**self.params, **(params or {})}
+            return self._rest.call(
+                method, path, json=json, params=query, headers=self.headers, timeout=timeout or self.timeout
+            )
+
+        if not self.streaming:
+            return ask()
+        answer = self.closing.call(lambda: [ask()])
+        if answer is None:
+            raise ClientClosed(f"The stream of run {self.run_id} was closed")
+        return answer[0]
 
 
 def _dicts(value: Any) -> List[Dict[str, Any]]:

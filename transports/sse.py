@@ -7,18 +7,21 @@ import dataclasses
 import functools
 import json
 import re
+import time
 from collections import deque
+from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, Union
 from urllib.parse import unquote
 
 from ..answers import refuse_unless_ok
-from ..errors import ConnectionLost, LgsyncError, ResponseError, status_error
+from ..errors import ConnectionLost, EventTooLarge, LgsyncError, PositionLost, ResponseError, status_error
 from ..parts import StreamPart
 from ..paths import segment
 from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport
+from .overlap import Overlap
 
 __all__ = ["SSESource", "SSETransport"]
 
@@ -32,6 +35,12 @@ _CAPABILITIES = Capabilities(
 # As much of a refusal as is read, and of an answer that is no stream.
 _MAX_ERROR_BYTES = 1024 * 1024
 _SNIPPET_BYTES = 500
+
+# What servers send live but do not keep for joins; see ``stream_resumable``.
+_NOT_KEPT = frozenset(["messages/metadata", "messages/partial", "messages/complete", "error", "feedback"])
+
+# Servers work the Date header out once a second, or later when they are busy.
+_OLD_DATE = 2.0
 
 # The positions that stand for a run's start.
 _STARTS = ("-1", "0", "-", "0-0")
@@ -59,7 +68,10 @@ class SSETransport(HTTPTransport):
 
     def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
         if isinstance(start, RunJoin):
-            return JoinedSource(self._join(start), self.max_event_bytes, start, self._join)
+            asked = time.monotonic()
+            stream = self._join(start)
+            overlap = _overlap(stream.headers, time.monotonic() - asked)
+            return JoinedSource(stream, self.max_event_bytes, start, self._join, overlap)
         stream = self._start(start)
         source = SSESource(stream, self.max_event_bytes)
         thread_id, source.run_id = _ids_of(stream.headers)
@@ -93,6 +105,8 @@ class SSETransport(HTTPTransport):
 class SSESource(PartSource):
     """The parts of one event stream. It cannot say how a run ended: a stream ends alike however its run did."""
 
+    not_kept = _NOT_KEPT
+
     def __init__(self, stream: ByteStream, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
         self.last_activity = stream.last_activity
         self._stream = stream
@@ -100,11 +114,6 @@ class SSESource(PartSource):
         self._ready: Deque[StreamPart] = deque()
         self._closed = False
         self._ended = False
-
-    @property
-    def retry(self) -> Optional[int]:
-        """The reconnection time that the server asked for, in milliseconds."""
-        return self._framer.retry
 
     def __next__(self) -> StreamPart:
         while not self._closed:
@@ -127,7 +136,7 @@ class SSESource(PartSource):
         try:
             if self._framer.overflow:
                 raise self._too_large()
-            data = self._stream.read()
+            data = self._stream.read(None if self.patience is None else self.patience(self))
             if not data:
                 self._end()
                 return
@@ -136,7 +145,7 @@ class SSESource(PartSource):
             raise
         self.last_activity = self._stream.last_activity
         self._take(self._framer.feed(data))
-        self.heartbeats = self._framer.heartbeats
+        self.heartbeats, self.retry = self._framer.heartbeats, self._framer.retry
 
     def _take(self, parts: List[StreamPart]) -> None:
         self._ready.extend(parts)
@@ -154,9 +163,9 @@ class SSESource(PartSource):
                 f"The stream of {self._stream.url} ended inside an event, which is dropped", url=self._stream.url
             )
 
-    def _too_large(self) -> ResponseError:
+    def _too_large(self) -> EventTooLarge:
         limit = self._framer.max_event_bytes
-        return ResponseError(
+        return EventTooLarge(
             f"{self._stream.url} sent an event of more than {limit} bytes; "
             "build the transport with a larger max_event_bytes if that is meant to be",
             url=self._stream.url,
@@ -169,9 +178,15 @@ class JoinedSource(SSESource):
     """The parts of a join. A refusal comes as the stream's first event; a run of the event protocol comes enveloped."""
 
     def __init__(
-        self, stream: ByteStream, max_event_bytes: int, join: RunJoin, reopen: Callable[[RunJoin], ByteStream]
+        self,
+        stream: ByteStream,
+        max_event_bytes: int,
+        join: RunJoin,
+        reopen: Callable[[RunJoin], ByteStream],
+        overlap: Overlap,
     ) -> None:
         super().__init__(stream, max_event_bytes)
+        self._overlap: Optional[Overlap] = overlap if join.position is not None else None
         self.thread_id, self.run_id, self.position = join.thread_id, join.run_id, join.position
         self._join = join
         self._reopen = reopen
@@ -191,10 +206,15 @@ class JoinedSource(SSESource):
         for part in parts:
             if self._enveloped is None and is_envelope(part):
                 self._enveloped = Enveloped(self._join)
+                # These are numbered, and told apart by that; and what they are made into is made from what is kept.
+                self._overlap, self.not_kept = None, frozenset()
                 if self._join.position not in _STARTS:
                     self._replay(since=part.data["seq"])
                     break
-            self._ready.extend([part] if self._enveloped is None else self._enveloped.feed(part))
+            if self._enveloped is not None:
+                self._ready.extend(self._enveloped.feed(part))
+            elif self._overlap is None or not self._overlap.is_repeated(part):
+                self._ready.append(part)
         if self._enveloped is not None:
             self.exact = self._enveloped.exact
 
@@ -223,14 +243,13 @@ class JoinedSource(SSESource):
         super()._end()
         if self._held is not None:
             self._held.close()
-        if self._enveloped is not None:
-            if self._enveloped.since is not None and not self._closed:
-                raise ConnectionLost(
-                    f"{self._stream.url} no longer has the position to go on from", url=self._stream.url
-                )
-            self._ready.extend(self._enveloped.finish())
+        if self._enveloped is not None and self._enveloped.since is not None and not self._closed:
+            raise PositionLost(f"{self._stream.url} no longer has the position to go on from", url=self._stream.url)
         # A filter may have left out all that there was.
         self.exact = self.exact and self._something_came
+
+    def finish(self) -> List[StreamPart]:
+        return [] if self._enveloped is None else self._enveloped.finish()
 
     def _raise_if_refused(self, part: StreamPart) -> None:
         refusal = _refusal_in(part)
@@ -253,7 +272,8 @@ def _refusal_in(part: StreamPart) -> Optional[Tuple[int, str]]:
 
 def _join_params(join: RunJoin) -> Dict[str, Any]:
     params: Dict[str, Any] = {}
-    if join.modes:
+    # Asked for by name, the server leaves out what belongs to no mode, such as an error.
+    if join.modes and join.narrowed:
         params["stream_mode"] = join.modes[0] if len(join.modes) == 1 else json.dumps(list(join.modes))
     # Left out when false: some servers read any text, "false" too, as true.
     if join.stream_subgraphs:
@@ -270,6 +290,15 @@ def _ids_of(headers: Mapping[str, str]) -> Tuple[Optional[str], Optional[str]]:
         return None, None
     thread = found["thread"]
     return (unquote(thread) if thread else None), unquote(found["run"])
+
+
+def _overlap(headers: Mapping[str, str], seconds: float) -> Overlap:
+    """What a join may send twice: by the server's clock, as far as its answer tells it, which took so many seconds."""
+    try:
+        told = parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return Overlap(0, -1)
+    return Overlap((told - _OLD_DATE - seconds) * 1000, (told + _OLD_DATE + 2) * 1000)
 
 
 def _content_type(headers: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from typing import Any, Deque, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
-from ..errors import ConnectionLost, ConnectionTimeout, LgsyncError, NotFoundError
+from ..errors import ConnectionLost, ConnectionTimeout, LgsyncError, NotFoundError, PositionLost
 from ..parts import StreamPart
 from ..thread_state import UNFINISHED, failure_in, interrupts_in
 from ..transport import PartSource, Timeout
@@ -55,7 +55,7 @@ class WebSocketSource(PartSource):
         self._may_be_gone = False
         self._started = False
         self._over = False
-        self._closing = threading.Event()
+        self._closing = run.closing
         self._pause = _QUIET_SECONDS
         self._signs = _SignsOfLife(run, connection, probe_seconds)
         self.last_activity = connection.last_activity
@@ -80,6 +80,7 @@ class WebSocketSource(PartSource):
     def follow(self, run_id: str) -> None:
         """Give the parts of this run, which was just started."""
         self.run_id = self._run.run_id = self._translator.run_id = run_id
+        self._run.streaming = True
 
     def resume(self, position: Optional[str], *, finished: bool) -> None:
         """Give the parts of the run that come after ``position``, from the start ("-1"), or (None) from now on."""
@@ -108,13 +109,21 @@ class WebSocketSource(PartSource):
 
     def _advance(self) -> None:
         try:
-            frame = self._connection.receive(self._timeout())
+            wait = self._timeout()
+            patience = None if self.patience is None else self.patience(self)
+            frame = self._connection.receive(wait if patience is None else min(wait, patience))
             if frame is not None:
                 self.last_activity = self._connection.last_activity
                 self._take(frame)
             elif self._connection.ended:
                 self._end(None)
-            elif not self._closing.is_set():
+            elif self._closing.is_set():
+                pass
+            elif patience is not None and patience <= wait:
+                raise ConnectionTimeout(
+                    f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
+                )
+            else:
                 self._silence()
         except LgsyncError:
             self._connection.close()
@@ -178,7 +187,7 @@ class WebSocketSource(PartSource):
         if run_id != self.run_id:
             return False
         if root != "running" and self._resume is None and self._muted_until is None:
-            raise self._lost("the server no longer has the beginning of the run")
+            raise self._gone("the server no longer has the beginning of the run")
         return True
 
     def _is_young(self, event: Mapping[str, Any]) -> bool:
@@ -263,7 +272,7 @@ class WebSocketSource(PartSource):
 
     def _finish(self, outcome: Optional[str], waiting: Iterable[Mapping[str, Any]] = ()) -> None:
         if self._resume is not None:
-            raise self._lost("the server no longer has the position to go on from")
+            raise self._gone("the server no longer has the position to go on from")
         if self._started:
             self._ready.extend(self._translator.finish(waiting))
         self._end(outcome)
@@ -286,9 +295,13 @@ class WebSocketSource(PartSource):
         return {}
 
     def _lost(self, why: str) -> ConnectionLost:
-        return ConnectionLost(
-            f"The stream of run {self.run_id} over {self._connection.url} was lost: {why}", url=self._connection.url
-        )
+        return ConnectionLost(self._told(why), url=self._connection.url)
+
+    def _gone(self, why: str) -> PositionLost:
+        return PositionLost(self._told(why), url=self._connection.url)
+
+    def _told(self, why: str) -> str:
+        return f"The stream of run {self.run_id} over {self._connection.url} was lost: {why}"
 
 
 class _Resume(NamedTuple):
@@ -317,7 +330,7 @@ class _SignsOfLife:
         self._run = run
         self._connection = connection
         self._pong: Optional[threading.Event] = None
-        self._timeout = Timeout(*(min(seconds, limit or seconds) for limit in run.brief))
+        self._timeout = Timeout(*(min(seconds, limit or seconds) for limit in run.brief[:2]))
         self._missed = 0
         self.over = False
         self.over_before = False

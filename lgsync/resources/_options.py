@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, Optional
 
+from ..deadline import checked
 from ..rest import CallOptions
-from ..transport import Timeout
+from ..transport import Timeout, TimeoutValue
 
 __all__ = ["TimeoutValue", "call_options", "drop_unset"]
-
-TimeoutValue = Union[float, Tuple[Optional[float], Optional[float]], None]
 
 
 def call_options(
     headers: Optional[Mapping[str, str]],
     params: Optional[Mapping[str, Any]],
     timeout: TimeoutValue,
+    deadline: Optional[float],
     query: Optional[Mapping[str, Any]] = None,
     json: Any = None,
 ) -> CallOptions:
@@ -26,6 +26,7 @@ def call_options(
         headers=headers,
         params=merged or None,
         timeout=None if timeout is None else Timeout.of(timeout),
+        deadline=checked(deadline),
     )
 
 

@@ -27,12 +27,13 @@ class AssistantsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Assistant:
         """The assistant of that id (``GET /assistants/{assistant_id}``)."""
         from ..models import Assistant
 
         path = f"/assistants/{segment(assistant_id, 'assistant_id')}"
-        return self._rest.model(Assistant, "GET", path, **call_options(headers, params, timeout))
+        return self._rest.model(Assistant, "GET", path, **call_options(headers, params, timeout, deadline))
 
     def search(
         self,
@@ -48,6 +49,7 @@ class AssistantsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> List[Assistant]:
         """A page of the assistants that match (``POST /assistants/search``)."""
         from ..models import Assistant
@@ -65,5 +67,5 @@ class AssistantsClient:
             }
         )
         return self._rest.model(
-            List[Assistant], "POST", "/assistants/search", **call_options(headers, params, timeout, json=body)
+            List[Assistant], "POST", "/assistants/search", **call_options(headers, params, timeout, deadline, json=body)
         )

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from ..cursor import Cursor, Place
+from ..deadline import Deadline, checked
 from ..delivery import Delivery
-from ..errors import ConfigurationError, WrongType, run_error
+from ..errors import ConfigurationError, NotFoundError, WrongType, run_error
 from ..paths import segment
+from ..policy import Policy
+from ..rest import CallOptions
 from ..run_stream import RunStream
+from ..run_wait import RunWait
+from ..thread_state import UNFINISHED
 from ..transport import STREAM_MODES, RunJoin, RunStart, Timeout, refuse
 from ._options import TimeoutValue, call_options, drop_unset
 
@@ -47,6 +53,8 @@ _BODY_FIELDS = {
     "langsmith_tracing": "langsmith_tracer",
 }
 _FROM_THE_START = "-1"
+_START = Place()
+_STARTS = (_FROM_THE_START, "0", "-", "0-0")
 _ON_CLOSE = ("cancel", "continue")
 
 Names = Union[str, Sequence[str]]
@@ -68,11 +76,13 @@ class RunsClient:
     - ``if_not_exists`` for a thread that is missing: "reject" or "create".
     - ``durability``: "async", "sync" or "exit". ``after_seconds``: start later. ``webhook``: called at the end.
 
-    A field left at None is not sent. ``headers``, ``params`` and ``timeout`` are for the one call.
+    A field left at None is not sent. ``headers``, ``params``, ``timeout`` and ``deadline`` are for the one call, and
+    for what is asked about its run; ``deadline`` is in seconds, and bounds all of it, the stream too.
     """
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, reconnect: float = 60.0) -> None:
         self._rest = rest
+        self._reconnect = reconnect
 
     def stream(
         self,
@@ -105,6 +115,7 @@ class RunsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> RunStream:
         """Start a run and stream it (``POST /threads/{thread_id}/runs/stream``). The run starts at once.
 
@@ -113,6 +124,9 @@ class RunsClient:
         ``stream_subgraphs=True`` also sends what subgraphs say, under their namespace. ``on_close`` says what becomes
         of the run if the stream is left early: "cancel" or "continue". ``messages_key`` is where the graph's state
         keeps its messages.
+
+        ``stream_resumable=False`` tells the server not to keep the run's parts: a connection that breaks then costs
+        those that come meanwhile.
 
         Raises UnsupportedByTransport, before anything is sent, for what the client's transport cannot carry.
         """
@@ -129,12 +143,13 @@ class RunsClient:
             timeout=_timeout(timeout),
         )
         self._refuse_what_cannot_be_carried(start)
-        return self._open(start, modes, on_close, messages_key)
+        policy = self._policy(start, resumable=bool(stream_resumable))
+        return self._open(start, policy, on_close, messages_key, deadline)
 
     def join_stream(
         self,
         thread_id: str,
-        run_id: str,
+        run_id: Optional[str] = None,
         *,
         stream_mode: Optional[Names] = None,
         stream_subgraphs: bool = True,
@@ -145,17 +160,23 @@ class RunsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> RunStream:
         """Stream a run that was started elsewhere (``GET /threads/{thread_id}/runs/{run_id}/stream``).
 
-        Without ``last_event_id`` it begins with what the run has said so far, as far as the server kept it
-        (``stream_resumable=True``), and goes on live. ``stream_mode`` can only narrow what the run was started with,
-        and subgraphs are shown only if it was started with ``stream_subgraphs=True``. What the server did not keep
-        comes from the thread's state when the run has ended, as whole messages.
+        Without ``run_id`` it is the run that is at work on the thread, or waits there to begin; NotFoundError is raised
+        if there is none. Without ``last_event_id`` it begins with what the run has said so far, as far as the server
+        kept it (``stream_resumable=True``), and goes on live. ``stream_mode`` can only narrow what the run was started
+        with, and subgraphs are shown only if it was started with ``stream_subgraphs=True``. What the server did not
+        keep comes from the thread's state when the run has ended, as whole messages. A position does not tell apart
+        parts that have the same id: to go on exactly, use :meth:`resume`.
         Leaving the stream leaves the run going, unless ``on_close="cancel"``.
         """
         modes = () if stream_mode is None else self._modes(stream_mode)
         _check_choice("on_close", on_close, _ON_CLOSE)
+        checked(deadline)
+        if run_id is None:
+            run_id = self._active_run(thread_id, call_options(headers, params, timeout, deadline))
         join = RunJoin(
             thread_id=_checked(thread_id, "thread_id"),
             run_id=_checked(run_id, "run_id"),
@@ -167,7 +188,52 @@ class RunsClient:
             params=params or {},
             timeout=_timeout(timeout),
         )
-        return self._open(join, modes, on_close, messages_key)
+        midway = join.position not in _STARTS
+        return self._open(join, self._policy(join), on_close, messages_key, deadline, begins_midway=midway)
+
+    def resume(
+        self,
+        cursor: Union[Cursor, str],
+        *,
+        replay: bool = True,
+        on_close: str = "continue",
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> RunStream:
+        """Go on with a run's stream where ``cursor`` stands: exactly the parts that remain, in any process.
+
+        ``cursor`` is ``run.cursor``, or its text. What the run said before is read again first, silently, so that
+        messages are whole; ``replay=False`` leaves that out, and messages that had begun by then come whole at their
+        end. Works while the run goes on and after it ended, as long as the server keeps its parts; what it did not keep
+        is told as StreamLost, and messages come from the thread's state.
+        Leaving the stream leaves the run going, unless ``on_close="cancel"``.
+
+        Raises ConfigurationError for a text that is no cursor, and for one of another transport.
+        """
+        at = Cursor.parse(cursor)
+        _check_choice("on_close", on_close, _ON_CLOSE)
+        transport = self._rest.transport
+        if at.transport != transport.name:
+            raise ConfigurationError(
+                f'The cursor was made over transport="{at.transport}", whose positions "{transport.name}" does not '
+                "know: resume it with a client of that transport, or stream the whole run again with join_stream"
+            )
+        join = RunJoin(
+            thread_id=_checked(at.thread_id, "thread_id"),
+            run_id=_checked(at.run_id, "run_id"),
+            modes=at.modes,
+            position=_FROM_THE_START,
+            narrowed=at.narrowed,
+            stream_subgraphs=at.stream_subgraphs,
+            headers=headers or {},
+            params=params or {},
+            timeout=_timeout(timeout),
+        )
+        policy = self._policy(join, place=at.place, replaying=replay)
+        midway = not replay and at.place.taken > 0
+        return self._open(join, policy, on_close, at.messages_key, deadline, begins_midway=midway)
 
     def create(
         self,
@@ -196,6 +262,7 @@ class RunsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Run:
         """Start a run and return at once (``POST /threads/{thread_id}/runs``).
 
@@ -207,7 +274,7 @@ class RunsClient:
         modes = _checked_modes(stream_mode) if stream_mode is not None else ("messages-tuple", "updates")
         payload = _payload(locals(), stream_mode=list(modes))
         path = _runs_path(thread_id)
-        return self._rest.model(Run, "POST", path, **call_options(headers, params, timeout, json=payload))
+        return self._rest.model(Run, "POST", path, **call_options(headers, params, timeout, deadline, json=payload))
 
     def wait(
         self,
@@ -232,21 +299,51 @@ class RunsClient:
         langsmith_tracing: Optional[Mapping[str, Any]] = None,
         durability: Optional[str] = None,
         raise_error: bool = True,
+        on_close: str = "cancel",
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Any:
-        """Start a run, wait for its end and return the state's values (``POST /threads/{thread_id}/runs/wait``).
+        """Start a run, wait for its end and return the state's values (``POST /threads/{thread_id}/runs``, then
+        ``GET /threads/{thread_id}/runs/{run_id}/join``, which is asked again if the connection breaks).
 
         A pause shows as the key ``__interrupt__``. A failed run raises RunError, or with ``raise_error=False`` is the
-        server's ``{"__error__": {"error": …, "message": …}}``.
+        server's ``{"__error__": {"error": …, "message": …}}``. Ctrl-C and a deadline that passes cancel the run, unless
+        ``on_close="continue"``. A run without a thread, and one with ``on_disconnect``, is waited for by the request
+        that starts it (``POST /runs/wait``), which is never repeated.
         """
         payload = _payload(locals())
-        path = f"{_runs_path(thread_id)}/wait"
-        values = self._rest.call("POST", path, **call_options(headers, params, timeout, json=payload))
-        if raise_error and isinstance(values, dict) and "__error__" in values:
-            raise run_error(values["__error__"], thread_id=thread_id)
-        return values
+        _check_choice("on_close", on_close, _ON_CLOSE)
+        options = call_options(headers, params, timeout, deadline, json=payload)
+        end = Deadline(self._rest.deadline if deadline is None else deadline)
+        if thread_id is None or on_disconnect is not None:
+            values = self._rest.call("POST", f"{_runs_path(thread_id)}/wait", **options)
+            return _values_of(values, raise_error, thread_id, None)
+        started = self._rest.call("POST", _runs_path(thread_id), **options)
+        run_id = str(started["run_id"])
+        values = self._waiting(thread_id, run_id, end, on_close == "cancel", headers, params, timeout).values()
+        return _values_of(values, raise_error, thread_id, run_id)
+
+    def join(
+        self,
+        thread_id: str,
+        run_id: str,
+        *,
+        raise_error: bool = True,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> Any:
+        """Wait for the end of a run that was started elsewhere, and return the state's values, as :meth:`wait` does.
+
+        Follows ``GET /threads/{thread_id}/runs/{run_id}/join``. Whoever gives up waiting leaves the run going.
+        """
+        end = Deadline(self._rest.deadline if deadline is None else deadline)
+        _run_path(thread_id, run_id)
+        values = self._waiting(thread_id, run_id, end, False, headers, params, timeout).values()
+        return _values_of(values, raise_error, thread_id, run_id)
 
     def get(
         self,
@@ -256,11 +353,14 @@ class RunsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Run:
         """The run of that id (``GET /threads/{thread_id}/runs/{run_id}``)."""
         from ..models import Run
 
-        return self._rest.model(Run, "GET", _run_path(thread_id, run_id), **call_options(headers, params, timeout))
+        return self._rest.model(
+            Run, "GET", _run_path(thread_id, run_id), **call_options(headers, params, timeout, deadline)
+        )
 
     def list(
         self,
@@ -273,13 +373,14 @@ class RunsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> List[Run]:
         """A page of the thread's runs, newest first (``GET /threads/{thread_id}/runs``)."""
         from ..models import Run
 
         query = {"limit": limit, "offset": offset, "status": status, "select": select or None}
         path = _runs_path(_checked(thread_id, "thread_id"))
-        return self._rest.model(List[Run], "GET", path, **call_options(headers, params, timeout, query))
+        return self._rest.model(List[Run], "GET", path, **call_options(headers, params, timeout, deadline, query))
 
     def cancel(
         self,
@@ -291,6 +392,7 @@ class RunsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> None:
         """Cancel a run (``POST /threads/{thread_id}/runs/{run_id}/cancel``).
 
@@ -300,20 +402,75 @@ class RunsClient:
         _check_choice("action", action, ("interrupt", "rollback"))
         query = {"wait": 1 if wait else 0, "action": action}
         path = f"{_run_path(thread_id, run_id)}/cancel"
-        self._rest.accepted("POST", path, **call_options(headers, params, timeout, query))
+        self._rest.accepted("POST", path, **call_options(headers, params, timeout, deadline, query))
 
     def _open(
-        self, start: Union[RunStart, RunJoin], modes: Tuple[str, ...], on_close: str, messages_key: str
+        self,
+        start: Union[RunStart, RunJoin],
+        policy: Policy,
+        on_close: str,
+        messages_key: str,
+        deadline: Optional[float],
+        *,
+        begins_midway: bool = False,
     ) -> RunStream:
-        transport = self._rest.transport
-        joined = isinstance(start, RunJoin) and start.position == _FROM_THE_START
-        delivery = Delivery(transport.open_run(start), self._rest, modes, joined=joined)
+        end = Deadline(self._rest.deadline if deadline is None else deadline)
+        delivery = Delivery(self._rest, start, policy, end, begins_midway=begins_midway)
         return RunStream(
             delivery,
-            modes=modes,
+            modes=start.modes,
             on_close=on_close,
             messages_key=messages_key,
-            capabilities=transport.capabilities,
+            capabilities=self._rest.transport.capabilities,
+        )
+
+    def _policy(
+        self,
+        start: Union[RunStart, RunJoin],
+        *,
+        resumable: bool = True,
+        place: Place = _START,
+        replaying: bool = False,
+    ) -> Policy:
+        return Policy(
+            budget=self._reconnect,
+            idle=(start.timeout or self._rest.transport.timeout).read,
+            start=start.position if isinstance(start, RunJoin) else _FROM_THE_START,
+            resumable=resumable,
+            place=place,
+            replaying=replaying,
+        )
+
+    def _waiting(
+        self,
+        thread_id: str,
+        run_id: str,
+        deadline: Deadline,
+        cancels: bool,
+        headers: Optional[Mapping[str, str]],
+        params: Optional[Mapping[str, Any]],
+        timeout: TimeoutValue,
+    ) -> RunWait:
+        policy = Policy(budget=self._reconnect, idle=None)
+        limits = _timeout(timeout) or self._rest.transport.timeout
+        return RunWait(self._rest, thread_id, run_id, policy, deadline, limits, headers or {}, params or {}, cancels)
+
+    def _active_run(self, thread_id: str, options: CallOptions) -> str:
+        """The run at work on the thread, else the next to begin (``GET /threads/{thread_id}/runs``)."""
+        path = _runs_path(_checked(thread_id, "thread_id"))
+        given = options.get("params") or {}
+        for status in UNFINISHED[::-1]:
+            options["params"] = {"limit": 100, "status": status, **given}
+            runs = self._rest.call("GET", path, **options)
+            if runs:
+                # Newest first; the oldest is the next one.
+                return str(runs[-1]["run_id"])
+        url = f"{path}?status=running"
+        raise NotFoundError(
+            f"No run is at work on thread {thread_id}; name the run_id of one that has ended to stream it, or read "
+            "the thread's state",
+            url=url,
+            status_code=404,
         )
 
     def _modes(self, stream_mode: Optional[Names]) -> Tuple[str, ...]:
@@ -369,6 +526,12 @@ def _payload(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
 def _checked(value: str, what: str) -> str:
     segment(value, what)
     return str(value)
+
+
+def _values_of(values: Any, raise_error: bool, thread_id: Optional[str], run_id: Optional[str]) -> Any:
+    if raise_error and isinstance(values, dict) and "__error__" in values:
+        raise run_error(values["__error__"], thread_id=thread_id, run_id=run_id)
+    return values
 
 
 def _timeout(timeout: TimeoutValue) -> Optional[Timeout]:

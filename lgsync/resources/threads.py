@@ -34,6 +34,7 @@ class ThreadsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Thread:
         """Create a thread (``POST /threads``).
 
@@ -53,7 +54,9 @@ class ThreadsClient:
                 "ttl": {"ttl": ttl, "strategy": "delete"} if isinstance(ttl, (int, float)) else ttl,
             }
         )
-        return self._rest.model(Thread, "POST", "/threads", **call_options(headers, params, timeout, json=body))
+        return self._rest.model(
+            Thread, "POST", "/threads", **call_options(headers, params, timeout, deadline, json=body)
+        )
 
     def get(
         self,
@@ -63,12 +66,15 @@ class ThreadsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Thread:
         """The thread of that id (``GET /threads/{thread_id}``); ``include=["ttl"]`` adds its time to live."""
         from ..models import Thread
 
         query = {"include": ",".join(include) if include else None}
-        return self._rest.model(Thread, "GET", _path(thread_id), **call_options(headers, params, timeout, query))
+        return self._rest.model(
+            Thread, "GET", _path(thread_id), **call_options(headers, params, timeout, deadline, query)
+        )
 
     def delete(
         self,
@@ -77,9 +83,10 @@ class ThreadsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> None:
         """Delete a thread and its state (``DELETE /threads/{thread_id}``)."""
-        self._rest.accepted("DELETE", _path(thread_id), **call_options(headers, params, timeout))
+        self._rest.accepted("DELETE", _path(thread_id), **call_options(headers, params, timeout, deadline))
 
     def get_state(
         self,
@@ -91,6 +98,7 @@ class ThreadsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> ThreadState:
         """The thread's state: the latest, or that of a checkpoint (``GET /threads/{thread_id}/state`` and kin)."""
         from ..models import ThreadState
@@ -100,12 +108,14 @@ class ThreadsClient:
                 f"{_path(thread_id)}/state/checkpoint",
                 {"checkpoint": _plain(checkpoint), "subgraphs": subgraphs},
             )
-            return self._rest.model(ThreadState, "POST", path, **call_options(headers, params, timeout, json=body))
+            return self._rest.model(
+                ThreadState, "POST", path, **call_options(headers, params, timeout, deadline, json=body)
+            )
         path = f"{_path(thread_id)}/state"
         if checkpoint_id is not None:
             path = f"{path}/{segment(checkpoint_id, 'checkpoint_id')}"
         query = {"subgraphs": "true" if subgraphs else None}
-        return self._rest.model(ThreadState, "GET", path, **call_options(headers, params, timeout, query))
+        return self._rest.model(ThreadState, "GET", path, **call_options(headers, params, timeout, deadline, query))
 
     def update_state(
         self,
@@ -118,6 +128,7 @@ class ThreadsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> Dict[str, Any]:
         """Write to the thread's state as if ``as_node`` had (``POST /threads/{thread_id}/state``).
 
@@ -134,7 +145,9 @@ class ThreadsClient:
             ),
         }
         path = f"{_path(thread_id)}/state"
-        return self._rest.model(Dict[str, Any], "POST", path, **call_options(headers, params, timeout, json=body))
+        return self._rest.model(
+            Dict[str, Any], "POST", path, **call_options(headers, params, timeout, deadline, json=body)
+        )
 
     def get_history(
         self,
@@ -147,6 +160,7 @@ class ThreadsClient:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
     ) -> List[ThreadState]:
         """The thread's past states, newest first (``POST /threads/{thread_id}/history``)."""
         from ..models import ThreadState
@@ -160,7 +174,9 @@ class ThreadsClient:
             }
         )
         path = f"{_path(thread_id)}/history"
-        return self._rest.model(List[ThreadState], "POST", path, **call_options(headers, params, timeout, json=body))
+        return self._rest.model(
+            List[ThreadState], "POST", path, **call_options(headers, params, timeout, deadline, json=body)
+        )
 
 
 def _path(thread_id: str) -> str:

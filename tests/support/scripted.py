@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+import time
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from lgsync.parts import StreamPart
 from lgsync.transport import Capabilities, PartSource, Response, RunJoin, RunStart, Timeout, Transport
@@ -27,6 +28,7 @@ class ScriptedSource(PartSource):
         self._steps = iter(steps)
         self._ending = outcome
         self.exact = exact
+        self.last_activity = time.monotonic()
         self.closed = threading.Event()
         self.waiting = threading.Event()
         self.given = 0
@@ -59,12 +61,17 @@ class ScriptedSource(PartSource):
 
 
 class ScriptedTransport(Transport):
-    """Answers REST calls from ``answers`` (``"GET /path": (status, data)``) and streams from a ScriptedSource."""
+    """Answers REST calls from ``answers`` (``"GET /path": (status, data)``) and streams from ScriptedSources."""
 
     name = "scripted"
 
-    def __init__(self, source: Optional[PartSource] = None, answers: Optional[Mapping[str, Any]] = None) -> None:
-        self.source = source
+    def __init__(
+        self,
+        source: Union[PartSource, Sequence[Union[PartSource, BaseException]], None] = None,
+        answers: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        #: For each connection its source, or what keeps it from being made; the last one serves all that follow.
+        self.sources = list(source) if isinstance(source, (list, tuple)) else [source]
         self.answers: Dict[str, Any] = dict(answers or {})
         self.requests: List[Tuple[str, str, Any]] = []
         #: Who made each request.
@@ -100,12 +107,16 @@ class ScriptedTransport(Transport):
 
     def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
         self.started.append(start)
-        assert self.source is not None
-        return self.source
+        source = self.sources[min(len(self.started), len(self.sources)) - 1]
+        if isinstance(source, BaseException):
+            raise source
+        assert source is not None
+        return source
 
     def close(self) -> None:
-        if self.source is not None:
-            self.source.close()
+        for source in self.sources:
+            if isinstance(source, PartSource):
+                source.close()
 
     def calls(self, beginning: str) -> List[Tuple[str, str, Any]]:
         """The REST calls whose ``"METHOD /path"`` begins so."""

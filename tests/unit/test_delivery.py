@@ -1,33 +1,83 @@
 from __future__ import annotations
 
-from typing import Any, List, Optional, Tuple
+import threading
+import time
+from typing import Any, List, Mapping, Optional, Tuple, Union
 
 import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, interrupt, run_answers, state, update, whole
 
-from lgsync.delivery import Delivery
-from lgsync.errors import ConnectionFailed, ConnectionLost, StreamLost
-from lgsync.parts import StreamPart
+from lgsync.cursor import Cursor, Place
+from lgsync.deadline import Deadline
+from lgsync.delivery import Delivery, Earlier, Gap
+from lgsync.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    DeadlineExceeded,
+    DecodeError,
+    EventTooLarge,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    PositionLost,
+    ResponseError,
+    StreamLost,
+)
+from lgsync.parts import StreamPart, Undecoded
+from lgsync.policy import Policy
 from lgsync.rest import Rest
+from lgsync.transport import RunJoin, RunStart, Timeout
 
 UPDATES = ("messages-tuple", "updates")
+CUT = ConnectionLost("reset by peer", url="http://server")
+AWAY = ConnectionFailed("refused", url="http://server")
+
+#: One connection's steps, or what keeps it from being made.
+Steps = Union[Tuple[Any, ...], List[Any], BaseException]
+
+
+def deliver(
+    *connections: Steps,
+    answers: Any = None,
+    modes: Tuple[str, ...] = UPDATES,
+    payload: Optional[Mapping[str, Any]] = None,
+    start: Optional[RunJoin] = None,
+    deadline: Optional[float] = None,
+    source: Optional[Mapping[str, Any]] = None,
+    **policy: Any,
+) -> Tuple[Delivery, ScriptedTransport]:
+    """A delivery over these connections, one after the other."""
+    sources = [c if isinstance(c, BaseException) else ScriptedSource(c, **(source or {})) for c in connections]
+    transport = ScriptedTransport(sources, run_answers() if answers is None else answers)
+    run = start or RunStart(THREAD, {"stream_mode": list(modes), **(payload or {})})
+    rules = Policy(**{"budget": 60.0, "idle": 300.0, "jitter": lambda: 0.0, **policy})
+    return Delivery(Rest(transport), run, rules, Deadline(deadline)), transport
 
 
 def delivery(
     *steps: Any, answers: Any = None, modes: Tuple[str, ...] = UPDATES, **source: Any
 ) -> Tuple[Delivery, ScriptedTransport]:
-    scripted = ScriptedSource(steps, **source)
-    transport = ScriptedTransport(scripted, answers if answers is not None else run_answers())
-    return Delivery(scripted, Rest(transport), modes), transport
+    """A delivery over one connection, which is not taken up again."""
+    return deliver(steps, answers=answers, modes=modes, source=source, budget=0.0)
 
 
-def drain(one: Delivery) -> List[StreamPart]:
-    parts: List[StreamPart] = []
+def drain(one: Delivery) -> List[Any]:
+    items: List[Any] = []
     while True:
-        part: Optional[StreamPart] = one.next_part()
-        if part is None:
-            return parts
-        parts.append(part)
+        item = one.next_part()
+        if item is None:
+            return items
+        items.append(item)
+
+
+def part(id_: Optional[str], text: str = "x") -> StreamPart:
+    return StreamPart("custom", text, id_)
+
+
+def joins(transport: ScriptedTransport) -> List[Optional[str]]:
+    """The positions that were joined from, in order."""
+    return [start.position for start in transport.started if isinstance(start, RunJoin)]
 
 
 def test_parts_come_in_order_and_a_finished_run_is_a_success() -> None:
@@ -46,9 +96,10 @@ def test_a_clean_end_asks_once_how_the_run_ended() -> None:
 def test_a_clean_end_of_a_run_that_goes_on_is_a_lost_stream(status: str) -> None:
     one, _ = delivery(chunk("a")._replace(id="7-0"), answers=run_answers(status))
     assert one.next_part() is not None
-    with pytest.raises(StreamLost, match=status) as caught:
+    with pytest.raises(StreamLost, match="still going on") as caught:
         one.next_part()
-    assert (caught.value.thread_id, caught.value.run_id, caught.value.position) == (THREAD, RUN, "7-0")
+    assert (caught.value.thread_id, caught.value.run_id) == (THREAD, RUN)
+    assert Cursor.parse(str(caught.value.cursor)).place == Place(None, "7-0", 1)
 
 
 def test_a_broken_connection_is_a_lost_stream_with_its_cause() -> None:
@@ -101,9 +152,15 @@ def test_a_cancelled_run_ends_as_cancelled() -> None:
 
 
 def test_a_run_that_was_rolled_back_is_gone_and_counts_as_cancelled() -> None:
-    one, _ = delivery(answers={})
+    one, _ = delivery(answers={f"GET /threads/{THREAD}": (200, {"thread_id": THREAD})})
     drain(one)
     assert one.outcome == "cancelled"
+
+
+def test_a_run_whose_thread_is_gone_too_is_lost() -> None:
+    one, _ = delivery(answers={})
+    with pytest.raises(StreamLost, match="no longer knows its thread"):
+        one.next_part()
 
 
 def test_an_error_part_makes_the_outcome_error_and_is_told_apart_by_class_and_text() -> None:
@@ -154,6 +211,303 @@ def test_cancelling_a_run_that_has_ended_reports_that_there_was_nothing_to_cance
 def test_a_run_without_a_thread_ends_with_what_the_stream_showed() -> None:
     source = ScriptedSource([interrupt("ok?")])
     source.thread_id = None
-    one = Delivery(source, Rest(ScriptedTransport(source)), UPDATES)
+    rules = Policy(budget=60.0, idle=None)
+    one = Delivery(Rest(ScriptedTransport(source)), RunStart(None, {}), rules, Deadline(None))
     drain(one)
     assert one.outcome == "interrupted"
+
+
+# -- connections that break -------------------------------------------------------------------------------------------
+
+
+def test_after_a_cut_the_run_is_joined_and_goes_on_after_the_last_part() -> None:
+    one, transport = deliver([part("1"), part("2", "a"), CUT], [part("2", "a"), part("3")])
+    assert [p.id for p in drain(one)] == ["1", "2", "3"]
+    assert joins(transport) == ["1"]
+    assert one.outcome == "success"
+
+
+def test_the_request_that_starts_a_run_is_never_repeated() -> None:
+    one, transport = deliver([part("1"), CUT], AWAY, [part("1"), CUT], [part("1")])
+    drain(one)
+    assert [type(start) for start in transport.started] == [RunStart, RunJoin, RunJoin, RunJoin]
+
+
+def test_a_start_that_fails_is_not_tried_again() -> None:
+    with pytest.raises(ConnectionFailed):
+        deliver(AWAY, [part("1")])
+
+
+def test_a_clean_end_of_a_run_that_goes_on_is_joined_again() -> None:
+    statuses = iter(["running", "success"])
+    run = {f"GET /threads/{THREAD}/runs/{RUN}": lambda: (200, {"status": next(statuses)})}
+    one, transport = deliver([part("1")], [part("1"), part("2")], answers={**run_answers(), **run})
+    assert [p.id for p in drain(one)] == ["1", "2"]
+    assert joins(transport) == ["-1"]
+
+
+def test_a_cut_before_the_first_part_begins_at_the_start() -> None:
+    one, transport = deliver([CUT], [part("1"), part("2")])
+    assert [p.id for p in drain(one)] == ["1", "2"]
+    assert joins(transport) == ["-1"]
+
+
+def test_a_join_asks_for_what_the_run_was_started_with() -> None:
+    headers, params = {"x-tenant": "t"}, {"region": "eu"}
+    transport = ScriptedTransport([ScriptedSource([part("1"), CUT]), ScriptedSource([part("1")])], run_answers())
+    start = RunStart(THREAD, {"stream_mode": ["custom"], "stream_subgraphs": True}, headers, params, Timeout(1.0, 2.0))
+    drain(Delivery(Rest(transport), start, Policy(budget=60.0, idle=None), Deadline(None)))
+    join = transport.started[1]
+    assert isinstance(join, RunJoin)
+    assert (join.modes, join.narrowed, join.stream_subgraphs) == (("custom",), False, True)
+    assert (join.headers, join.params, join.timeout) == (headers, params, Timeout(1.0, 2.0))
+
+
+def test_a_run_whose_parts_are_not_kept_goes_on_live_and_tells_of_the_gap() -> None:
+    one, transport = deliver([part(None, "a"), CUT], [part(None, "c")], resumable=False)
+    first, gap, second = drain(one)
+    assert (first.data, second.data) == ("a", "c")
+    assert isinstance(gap, Gap)
+    assert isinstance(gap.error, StreamLost)
+    assert joins(transport) == [None]
+    assert one.needs_state
+
+
+def test_parts_without_ids_are_never_taken_for_resumable() -> None:
+    one, transport = deliver([part(None, "a"), CUT], [part(None, "c")])
+    assert [type(item) for item in drain(one)] == [StreamPart, Gap, StreamPart]
+    assert joins(transport) == [None]
+
+
+def test_a_server_that_lost_its_tape_shows_a_gap() -> None:
+    one, _ = deliver([part("1"), part("2"), CUT], [part("7"), part("8")])
+    items = drain(one)
+    assert [type(item) for item in items] == [StreamPart, StreamPart, Gap, StreamPart, StreamPart]
+    assert items[3].id == "7"
+
+
+def test_a_run_that_ended_and_whose_tape_is_gone_shows_a_gap_at_its_end() -> None:
+    one, _ = deliver([part("1"), CUT], [])
+    assert [type(item) for item in drain(one)] == [StreamPart, Gap]
+    assert (one.outcome, one.needs_state) == ("success", True)
+
+
+def test_a_position_that_the_server_has_lost_leads_to_what_is_live() -> None:
+    one, transport = deliver([part("1"), CUT], [PositionLost("gone", url="http://server")], [part("9")])
+    assert [type(item) for item in drain(one)] == [StreamPart, Gap, StreamPart]
+    assert joins(transport) == ["-1", None]
+
+
+def test_messages_that_servers_never_keep_make_a_cut_a_gap() -> None:
+    class Forgetful(ScriptedSource):
+        not_kept = frozenset(["messages/partial"])
+
+    first = Forgetful([StreamPart("metadata", {}, "1"), StreamPart("messages/partial", [], "2"), CUT])
+    second = Forgetful([StreamPart("metadata", {}, "1"), StreamPart("messages/partial", [], "5")])
+    transport = ScriptedTransport([first, second], run_answers())
+    start = RunStart(THREAD, {"stream_mode": ["messages"]})
+    one = Delivery(Rest(transport), start, Policy(budget=60.0, idle=None), Deadline(None))
+    assert [type(item) for item in drain(one)] == [StreamPart, StreamPart, Gap, StreamPart]
+    assert joins(transport) == ["-1"]
+
+
+def test_an_event_that_is_no_json_is_told_with_its_text_and_the_rest_goes_on() -> None:
+    bad = StreamPart("updates", Undecoded('{"agent": {"mess'), "2")
+    one, transport = deliver([part("1"), bad, part("3")])
+    first, gap, last = drain(one)
+    assert isinstance(gap, Gap)
+    assert isinstance(gap.error, DecodeError)
+    assert gap.error.text == '{"agent": {"mess'
+    assert (first.id, last.id) == ("1", "3")
+    assert one.needs_state
+    assert joins(transport) == []
+
+
+def test_an_event_of_another_kind_may_be_plain_text() -> None:
+    ping = StreamPart("ping", Undecoded("2026-11-22 10:00"))
+    one, _ = deliver([ping])
+    assert drain(one) == [ping]
+
+
+def test_what_ended_while_the_connection_was_lost_is_read_to_its_end() -> None:
+    one, _ = deliver([part("1"), CUT], AWAY, [part("1"), part("2"), part("3")])
+    assert [p.id for p in drain(one)] == ["1", "2", "3"]
+    assert one.outcome == "success"
+
+
+def test_a_run_that_was_rolled_back_meanwhile_is_cancelled() -> None:
+    gone = NotFoundError("404", url="http://server", status_code=404)
+    one, _ = deliver([part("1"), CUT], gone, answers={f"GET /threads/{THREAD}": (200, {})})
+    drain(one)
+    assert one.outcome == "cancelled"
+
+
+def test_a_run_that_the_server_cancels_with_its_connection_is_lost_and_not_just_cancelled() -> None:
+    payload = {"on_disconnect": "cancel"}
+    one, _ = deliver([part("1"), CUT], [part("1")], payload=payload, answers=run_answers("interrupted"))
+    one.next_part()
+    with pytest.raises(StreamLost, match="cancelled the run when the connection broke"):
+        one.next_part()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        PermissionDeniedError("403", url="http://server", status_code=403),
+        EventTooLarge("too large", url="http://server", status=200),
+    ],
+)
+def test_a_refusal_for_good_is_raised_as_it_is(refusal: Exception) -> None:
+    one, transport = deliver([part("1"), CUT], refusal)
+    one.next_part()
+    with pytest.raises(type(refusal)):
+        one.next_part()
+    assert len(joins(transport)) == 1
+
+
+def test_the_same_strange_answer_three_times_is_raised_as_it_is() -> None:
+    html = ResponseError("HTML", url="http://server", status=200)
+    one, transport = deliver([part("1"), CUT], html)
+    one.next_part()
+    with pytest.raises(ResponseError, match="HTML"):
+        one.next_part()
+    assert len(joins(transport)) == 3
+
+
+def test_a_busy_server_is_tried_again() -> None:
+    busy = InternalServerError("503", url="http://server", status_code=503, retry_after="0")
+    one, _ = deliver([part("1"), CUT], busy, [part("1"), part("2")])
+    assert [p.id for p in drain(one)] == ["1", "2"]
+
+
+def test_a_server_that_stays_away_is_given_up_within_the_budget() -> None:
+    one, _ = deliver([part("1"), CUT], AWAY, budget=0.3)
+    one.next_part()
+    began = time.monotonic()
+    with pytest.raises(StreamLost, match="could not be taken up again") as caught:
+        one.next_part()
+    assert time.monotonic() - began < 5
+    assert Cursor.parse(str(caught.value.cursor)).place == Place(None, "1", 1)
+    assert isinstance(caught.value.__cause__, ConnectionFailed)
+
+
+def test_a_run_without_a_thread_cannot_be_taken_up_again() -> None:
+    source = ScriptedSource([part("1"), CUT])
+    source.thread_id = None
+    one = Delivery(Rest(ScriptedTransport(source)), RunStart(None, {}), Policy(budget=60.0, idle=None), Deadline(None))
+    one.next_part()
+    with pytest.raises(StreamLost, match="without a thread") as caught:
+        one.next_part()
+    assert caught.value.cursor is None
+
+
+def test_a_question_that_is_not_answered_is_asked_again() -> None:
+    answers = iter([AWAY, (200, {"status": "success"})])
+    one, _ = deliver([part("1")], answers={**run_answers(), f"GET /threads/{THREAD}/runs/{RUN}": lambda: next(answers)})
+    drain(one)
+    assert one.outcome == "success"
+
+
+# -- beginning in the middle ------------------------------------------------------------------------------------------
+
+
+def join(position: Optional[str] = "-1") -> RunJoin:
+    return RunJoin(THREAD, RUN, UPDATES, position)
+
+
+def test_a_place_is_gone_on_from_without_what_came_before() -> None:
+    tape = [part("2", "b"), part("2", "c"), part("3", "d")]
+    one, transport = deliver(tape, start=join(), place=Place("1", "2", 1))
+    assert [p.data for p in drain(one)] == ["c", "d"]
+    assert joins(transport) == ["1"]
+
+
+def test_what_came_before_a_place_can_be_read_first() -> None:
+    tape = [part("1", "a"), part("2", "b"), part("2", "c"), part("3", "d")]
+    one, transport = deliver(tape, start=join(), place=Place("1", "2", 1), replaying=True)
+    items = drain(one)
+    assert [type(item) for item in items] == [Earlier, Earlier, StreamPart, StreamPart]
+    assert joins(transport) == ["-1"]
+
+
+def test_a_cut_while_what_came_before_is_read_changes_nothing() -> None:
+    one, _ = deliver(
+        [part("1", "a"), CUT],
+        [part("1", "a"), part("2", "b"), part("3", "c")],
+        start=join(),
+        place=Place("1", "2", 1),
+        replaying=True,
+    )
+    assert [p.part.data if isinstance(p, Earlier) else p.data for p in drain(one)] == ["a", "b", "c"]
+
+
+def test_a_place_that_the_server_no_longer_has_is_a_gap() -> None:
+    one, _ = deliver([part("8"), part("9")], start=join(), place=Place("1", "2", 1))
+    assert [type(item) for item in drain(one)] == [Gap, StreamPart, StreamPart]
+
+
+# -- deadlines and closing --------------------------------------------------------------------------------------------
+
+
+def test_a_deadline_that_passes_while_reading_names_run_and_cursor() -> None:
+    silent = ConnectionTimeout("silent", url="http://server")
+    one, _ = deliver([part("1"), threading.Event(), silent], deadline=0.05, budget=60.0)
+    one.next_part()
+    source = one._source
+    assert isinstance(source, ScriptedSource)
+
+    def wait(self: Any = None) -> None:
+        assert source.patience is not None
+        time.sleep(source.patience(source) or 0)
+        raise silent
+
+    source._wait_for = lambda event: wait()  # type: ignore[method-assign]
+    with pytest.raises(DeadlineExceeded) as caught:
+        one.next_part()
+    assert (caught.value.thread_id, caught.value.run_id) == (THREAD, RUN)
+    assert Cursor.parse(str(caught.value.cursor)).place == Place(None, "1", 1)
+
+
+def test_a_deadline_that_passes_while_the_server_is_away_is_told_as_such() -> None:
+    one, _ = deliver([part("1"), CUT], AWAY, deadline=0.3)
+    one.next_part()
+    with pytest.raises(DeadlineExceeded):
+        one.next_part()
+
+
+def test_closing_ends_the_wait_for_a_server_that_is_away() -> None:
+    away = InternalServerError("503", url="http://server", status_code=503, retry_after="30")
+    one, _ = deliver([part("1"), CUT], away)
+    one.next_part()
+    ended = threading.Event()
+    reader = threading.Thread(target=lambda: (one.next_part(), ended.set()))
+    reader.start()
+    one.close()
+    assert ended.wait(5)
+    reader.join(5)
+
+
+def test_closing_frees_a_reader_whose_join_is_not_answered() -> None:
+    asked, answer = threading.Event(), threading.Event()
+    late = ScriptedSource([part("2")])
+
+    class Slow(ScriptedTransport):
+        def open_run(self, start: Union[RunStart, RunJoin]) -> Any:
+            if isinstance(start, RunJoin):
+                asked.set()
+                answer.wait(10)
+                return late
+            return super().open_run(start)
+
+    transport = Slow(ScriptedSource([part("1"), CUT]), run_answers())
+    rules = Policy(budget=60.0, idle=None)
+    one = Delivery(Rest(transport), RunStart(THREAD, {}), rules, Deadline(None))
+    one.next_part()
+    reader = threading.Thread(target=one.next_part)
+    reader.start()
+    assert asked.wait(5)
+    one.close()
+    reader.join(5)
+    assert not reader.is_alive()
+    answer.set()
+    assert late.closed.wait(5)

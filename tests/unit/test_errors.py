@@ -86,7 +86,7 @@ EXAMPLES = [
     errors.ConnectionTimeout("silent", url="http://server"),
     errors.ResponseError("html", url="u", status=200, content_type="text/html", snippet="<"),
     errors.UnsupportedByTransport("no", option="context", transport="websocket", alternatives=("sse",)),
-    errors.StreamLost("lost", thread_id="t", run_id="r", position="7-0"),
+    errors.StreamLost("lost", thread_id="t", run_id="r", cursor="lgsync1.x"),
     errors.DeadlineExceeded("late", thread_id="t", run_id="r"),
     errors.ClientClosed("closed"),
     errors.ConfigurationError("wrong"),

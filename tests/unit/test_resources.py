@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any, Dict, Tuple
 
 import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport
 
 from lgsync.client import Client
-from lgsync.errors import ConfigurationError, NotFoundError, ResponseError, RunError, UnsupportedByTransport, WrongType
+from lgsync.cursor import Cursor
+from lgsync.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    NotFoundError,
+    ResponseError,
+    RunError,
+    StreamLost,
+    UnsupportedByTransport,
+    WrongType,
+)
 from lgsync.transport import Capabilities, RunJoin, RunStart
 
 RECORD = {
@@ -253,24 +266,100 @@ def test_joining_begins_at_the_start_unless_told_otherwise() -> None:
     assert (second.position, second.modes) == ("7-0", ("values",))
 
 
+FAILED = {"__error__": {"error": "ValueError", "message": "no such city"}}
+AWAY = ConnectionFailed("refused", url="http://server")
+
+
+def waited(*answers: Any, **more: Any) -> Tuple[Client, ScriptedTransport]:
+    """A client whose server starts a run, and answers so when it is waited for."""
+    turns = iter(answers)
+    runs = f"/threads/{THREAD}/runs"
+    started = {f"POST {runs}": (200, RECORD), f"GET {runs}/{RUN}/join": lambda: next(turns)}
+    return client({**started, **more})
+
+
 def test_waiting_returns_the_states_values() -> None:
-    one, _ = client({f"POST /threads/{THREAD}/runs/wait": (200, {"messages": []})})
+    one, _ = waited((200, {"messages": []}))
     assert one.runs.wait(THREAD, "agent", input={}) == {"messages": []}
 
 
-FAILED = {"__error__": {"error": "ValueError", "message": "no such city"}}
-
-
 def test_waiting_for_a_run_that_fails_raises_a_run_error() -> None:
-    one, _ = client({f"POST /threads/{THREAD}/runs/wait": (200, FAILED)})
+    one, _ = waited((200, FAILED))
     with pytest.raises(RunError, match="ValueError: no such city") as caught:
         one.runs.wait(THREAD, "agent")
-    assert (caught.value.error, caught.value.thread_id) == ("ValueError", THREAD)
+    assert (caught.value.error, caught.value.thread_id, caught.value.run_id) == ("ValueError", THREAD, RUN)
 
 
 def test_waiting_can_return_the_failure_instead() -> None:
-    one, _ = client({f"POST /threads/{THREAD}/runs/wait": (200, FAILED)})
+    one, _ = waited((200, FAILED))
     assert one.runs.wait(THREAD, "agent", raise_error=False) == FAILED
+
+
+def test_a_wait_whose_connection_breaks_is_taken_up_again_and_starts_nothing_twice() -> None:
+    one, transport = waited(ConnectionLost("reset", url="http://server"), AWAY, (200, {"done": True}))
+    assert one.runs.wait(THREAD, "agent") == {"done": True}
+    assert len(transport.calls("POST ")) == 1
+
+
+def test_a_wait_for_a_server_that_stays_away_ends_with_the_run_named() -> None:
+    transport = ScriptedTransport(answers={f"GET /threads/{THREAD}/runs/{RUN}/join": AWAY})
+    with pytest.raises(StreamLost, match="could not be waited for") as caught:
+        Client(transport=transport, reconnect=0.2).runs.join(THREAD, RUN)
+    assert caught.value.run_id == RUN
+
+
+def test_a_pause_shows_the_values_beside_what_is_waited_for() -> None:
+    waiting = [{"id": "i1", "value": "ok?"}, {"id": "i2", "value": "sure?"}]
+    state = (200, {"values": {"messages": []}, "next": ["ask"], "tasks": []})
+    one, _ = waited((200, {"__interrupt__": waiting}), **{f"GET /threads/{THREAD}/state": state})
+    assert one.runs.wait(THREAD, "agent") == {"messages": [], "__interrupt__": waiting}
+
+
+@pytest.mark.parametrize("on_close", ["cancel", "continue"])
+def test_a_wait_that_is_interrupted_cancels_its_run_unless_told_otherwise(on_close: str) -> None:
+    cancel = f"POST /threads/{THREAD}/runs/{RUN}/cancel"
+    one, transport = waited(KeyboardInterrupt(), **{cancel: (202, None)})
+    with pytest.raises(KeyboardInterrupt):
+        one.runs.wait(THREAD, "agent", on_close=on_close)
+    assert len(transport.calls(cancel)) == (on_close == "cancel")
+
+
+def test_a_wait_beyond_its_deadline_names_the_run_and_cancels_it() -> None:
+    cancel = f"POST /threads/{THREAD}/runs/{RUN}/cancel"
+    late = itertools.repeat(AWAY)
+    one, transport = waited(*itertools.islice(late, 50), **{cancel: (202, None)})
+    with pytest.raises(DeadlineExceeded) as caught:
+        one.runs.wait(THREAD, "agent", deadline=0.2)
+    assert (caught.value.thread_id, caught.value.run_id) == (THREAD, RUN)
+    assert len(transport.calls(cancel)) == 1
+
+
+def test_a_run_without_a_thread_is_waited_for_by_the_request_that_starts_it() -> None:
+    one, transport = client({"POST /runs/wait": (200, {"done": True})})
+    assert one.runs.wait(None, "agent") == {"done": True}
+    assert len(transport.requests) == 1
+
+
+def test_a_join_without_a_run_finds_the_one_at_work() -> None:
+    path = f"/threads/{THREAD}/runs"
+    one, transport = client({f"GET {path}": (200, [{**RECORD, "run_id": "newer"}, RECORD])})
+    one.runs.join_stream(THREAD)
+    assert [start.run_id for start in transport.started if isinstance(start, RunJoin)] == [RUN]
+    assert transport.requests[0][2]["status"] == "running"
+
+
+def test_a_join_without_a_run_says_that_none_is_at_work() -> None:
+    one, transport = client({f"GET /threads/{THREAD}/runs": (200, [])})
+    with pytest.raises(NotFoundError, match="No run is at work"):
+        one.runs.join_stream(THREAD)
+    assert [call[2]["status"] for call in transport.requests] == ["running", "pending"]
+
+
+def test_a_cursor_of_another_transport_is_refused_before_anything_is_sent() -> None:
+    one, transport = client()
+    with pytest.raises(ConfigurationError, match='transport="sse"'):
+        one.runs.resume(Cursor(THREAD, RUN, transport="sse"))
+    assert transport.started == []
 
 
 def test_runs_are_created_got_listed_and_cancelled_at_their_paths() -> None:

@@ -34,7 +34,8 @@ FAILURE = StreamPart("error", {"error": "ValueError", "message": "no such city"}
 def stream(*steps: Any, answers: Any = None, source: Any = None, **options: Any) -> Tuple[RunStream, ScriptedTransport]:
     scripted = ScriptedSource(steps, **(source or {}))
     transport = ScriptedTransport(scripted, run_answers() if answers is None else answers)
-    return Client(transport=transport).runs.stream(THREAD, "agent", **options), transport
+    client = Client(transport=transport, reconnect=options.pop("reconnect", 60.0))
+    return client.runs.stream(THREAD, "agent", **options), transport
 
 
 def in_thread(work: Callable[[], None]) -> threading.Thread:
@@ -253,7 +254,7 @@ def test_a_message_cut_off_by_a_failure_ends_incomplete() -> None:
 
 
 def test_a_lost_stream_raises_after_its_messages_ended_incomplete() -> None:
-    run, _ = stream(chunk("Hel"), ConnectionLost("reset", url="http://server"))
+    run, _ = stream(chunk("Hel"), ConnectionLost("reset", url="http://server"), reconnect=0)
     seen = []
     with pytest.raises(StreamLost, match="reset"):
         for message in run.messages():
@@ -356,7 +357,7 @@ def test_leaving_the_block_early_closes_the_stream_and_cancels_the_run_once() ->
     with run:
         next(run)
     run.close()
-    assert transport.source.closed.is_set()  # type: ignore[union-attr]
+    assert transport.sources[0].closed.is_set()  # type: ignore[union-attr]
     assert len(transport.calls(CANCEL)) == 1
     assert run.outcome == "cancelled"
 
@@ -382,7 +383,7 @@ def test_ctrl_c_while_the_stream_is_read_cancels_the_run_even_if_its_handle_is_k
 
 def test_a_handle_cannot_be_pickled_and_says_what_can_be_sent_instead() -> None:
     run, _ = stream(*HELLO)
-    with pytest.raises(TypeError, match="join_stream"):
+    with pytest.raises(TypeError, match="resume"):
         pickle.dumps(run)
 
 
@@ -436,7 +437,7 @@ def test_a_child_made_by_fork_leaves_its_parents_run_alone() -> None:
     if child == 0:
         run.close()
         del run
-        os._exit(len(transport.calls(CANCEL)) + 2 * transport.source.closed.is_set())  # type: ignore[union-attr]
+        os._exit(len(transport.calls(CANCEL)) + 2 * transport.sources[0].closed.is_set())  # type: ignore[union-attr]
     _, status = os.waitpid(child, 0)
     assert os.WEXITSTATUS(status) == 0
 
@@ -494,7 +495,7 @@ def test_a_run_started_to_go_on_is_closed_and_not_cancelled() -> None:
     with run:
         next(run)
     assert transport.calls(CANCEL) == []
-    assert transport.source.closed.is_set()  # type: ignore[union-attr]
+    assert transport.sources[0].closed.is_set()  # type: ignore[union-attr]
     assert run.outcome is None
 
 

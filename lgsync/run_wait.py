@@ -1,0 +1,101 @@
+"""Waiting for a run without streaming it, again and again if the connection breaks: asking changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Mapping, NamedTuple
+
+from .cursor import Cursor
+from .deadline import Deadline
+from .errors import DeadlineExceeded, LgsyncError, StreamLost
+from .paths import segment
+from .policy import GiveUp, Policy
+from .rest import Rest
+from .transport import Timeout
+
+__all__ = ["RunWait"]
+
+logger = logging.getLogger("lgsync")
+
+#: How long leaving may take.
+_LEAVING = Timeout(3.0, 5.0)
+
+
+class RunWait(NamedTuple):
+    """A run to wait for. ``cancels`` says whether it is cancelled when its caller gives up waiting."""
+
+    rest: Rest
+    thread_id: str
+    run_id: str
+    policy: Policy
+    deadline: Deadline
+    timeout: Timeout
+    headers: Mapping[str, str]
+    params: Mapping[str, Any]
+    cancels: bool
+
+    def values(self) -> Any:
+        """What ``GET /threads/{thread_id}/runs/{run_id}/join`` gives at the run's end.
+
+        For a run that paused: the state's values, and what it waits for as ``__interrupt__``. Raises DeadlineExceeded,
+        StreamLost if the server stays away, and the server's own error if it refuses.
+        """
+        try:
+            values = self._ask(f"{self._path}/join")
+            if isinstance(values, dict) and set(values) == {"__interrupt__"}:
+                # A server that is asked after the pause, or of several interrupts, leaves the values out.
+                state = self._ask(f"/threads/{segment(self.thread_id, 'thread_id')}/state")
+                values = {**(state.get("values") or {}), **values}
+            return values
+        except BaseException as exc:
+            # A connection that is lost is not a caller who leaves.
+            if self.cancels and (isinstance(exc, DeadlineExceeded) or not isinstance(exc, LgsyncError)):
+                self._cancel()
+            raise
+
+    @property
+    def _path(self) -> str:
+        return f"/threads/{segment(self.thread_id, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
+
+    def _ask(self, path: str) -> Any:
+        while True:
+            timeout = self.deadline.within(self.timeout)
+            try:
+                return self.rest.call("GET", path, headers=self.headers, params=self.params, timeout=timeout)
+            except LgsyncError as exc:
+                self._pause_or_raise(exc)
+
+    def _pause_or_raise(self, error: LgsyncError) -> None:
+        if self.deadline.passed:
+            raise self.deadline.exceeded(
+                "Waiting for the run", thread_id=self.thread_id, run_id=self.run_id, cursor=self._cursor
+            ) from error
+        verdict = self.policy.lost(error, time.monotonic())
+        if not isinstance(verdict, GiveUp):
+            left = self.deadline.remaining()
+            time.sleep(verdict if left is None else min(verdict, left))
+            return
+        if verdict.spent is None:
+            raise error
+        raise StreamLost(
+            f"Run {self.run_id} on thread {self.thread_id} could not be waited for: {str(error).rstrip('.')}. "
+            f"It was asked for {verdict.spent:.0f} s, and may still go on: wait again with client.runs.join.",
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+            cursor=self._cursor,
+        ) from error
+
+    @property
+    def _cursor(self) -> str:
+        return str(Cursor(self.thread_id, self.run_id, transport=self.rest.transport.name))
+
+    def _cancel(self) -> None:
+        params = {**self.params, "action": "interrupt", "wait": "0"}
+        try:
+            self.rest.accepted(
+                "POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=_LEAVING, deadline=None
+            )
+        except LgsyncError as exc:
+            # Raising here would hide why the caller left.
+            logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)
