@@ -171,21 +171,23 @@ class Fold:
         series = self._content.series if self._content else None
         if series is None or self._metadata.now("output_version") != "v1":
             return
-        by_id = {call["id"]: call for call in self.calls(self.version, True)[0]}
-        for place in range(len(series)):
-            block = series[place].node()
-            if not isinstance(block, Table):
-                continue
-            kind, id_ = block.now("type"), block.now("id")
-            if kind == "tool_call_chunk" and id_ and isinstance(id_, str) and id_ in by_id:
-                call = by_id[id_]
-                finished = {"type": "tool_call", "name": call["name"], "args": call["args"], "id": id_}
-                if block.cell("extras") is not None:
-                    finished["extras"] = block.get("extras", self.version)
-                self._replace(series[place], finished)
+        calls = {call["id"]: dict(call) for call in self.calls(self.version, True)[0] if _is_name(call["id"])}
+        for cell in [series[place] for place in range(len(series))]:
+            block = cell.node()
+            kind = block.now("type") if isinstance(block, Table) else None
+            if kind == "tool_call_chunk" and _is_name(block.now("id")):
+                self._finish_call(cell, block, calls.get(block.now("id")))
             elif kind in ("server_tool_call", "server_tool_call_chunk"):
                 self._finish_server_call(block)
         series.reindex()
+
+    def _finish_call(self, cell: Cell, block: Table, call: Optional[Dict[str, Any]]) -> None:
+        if call is None:
+            return
+        if block.cell("extras") is not None:
+            # langchain-core makes one of all blocks of a call: they share this.
+            call["extras"] = block.get("extras", self.version)
+        self._replace(cell, call)
 
     def _finish_server_call(self, block: Table) -> None:
         args = block.now("args") or "{}"
@@ -304,10 +306,14 @@ def _whole_json(raw: str) -> Any:
         return repaired(raw)
 
 
+def _is_name(id_: Any) -> bool:
+    return isinstance(id_, str) and bool(id_)
+
+
 def _call_key(call: Table, place: int) -> str:
     id_, index = call.now("id"), call.now("index")
-    if isinstance(id_, str) and id_:
-        return id_
+    if _is_name(id_):
+        return str(id_)
     return str(place if index is None else index)
 
 

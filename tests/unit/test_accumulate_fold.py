@@ -245,6 +245,15 @@ def test_at_the_end_of_standard_content_call_blocks_say_what_the_calls_are():
     assert message.content == [{"type": "tool_call", "name": "f", "args": {"a": 1}, "id": "c1", "extras": {"k": 1}}]
 
 
+def test_several_blocks_of_one_call_end_as_one_and_the_same():
+    block = {"type": "tool_call_chunk", "id": "c1"}
+    message = folded(
+        piece(content=[block, {**block, "extras": {"k": 1}}], tool_call_chunks=[call("{}", id_="c1", name="f")]),
+        piece(response_metadata={"output_version": "v1"}, last=True),
+    )
+    assert message.content == [{"type": "tool_call", "name": "f", "args": {}, "id": "c1", "extras": {"k": 1}}] * 2
+
+
 def test_blocks_of_standard_content_that_come_after_its_end_are_finished_too():
     block = {"type": "tool_call_chunk", "id": "c1", "name": "f", "args": "{}", "index": 0}
     message = folded(
