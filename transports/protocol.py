@@ -84,7 +84,7 @@ class Translator:
 
     ``ended`` becomes ``"completed"``, ``"failed"`` or ``"interrupted"``, ``failure`` the text of what failed.
     ``run_id`` may be set later than the rest. ``exact`` is False once an AI message came from a snapshot alone (those
-    never tell its usage), or a partial one was given up.
+    never tell its usage), a partial one was given up, or an event was nested too deeply to be read.
     """
 
     def __init__(
@@ -117,7 +117,12 @@ class Translator:
         params = _params(envelope)
         event_id = envelope.get("event_id", envelope.get("seq"))
         self._event_id, self._count = (None if event_id is None else str(event_id)), 0
-        return self.numbered(self._parts(envelope.get("method"), _namespace(params), params), last=True)
+        try:
+            parts = self._parts(envelope.get("method"), _namespace(params), params)
+        except RecursionError:
+            # Nested more deeply than Python can follow: what it says, the thread's state has to tell.
+            parts, self.exact = [], False
+        return self.numbered(parts, last=True)
 
     def finish(self, interrupts: Iterable[Mapping[str, Any]] = ()) -> List[StreamPart]:
         """The run is over: what can still be said for certain, and those of its ``interrupts`` not shown yet."""

@@ -216,7 +216,7 @@ def test_a_frame_of_hundreds_of_megabytes_costs_no_memory(takes: str) -> None:
             assert reader.growth() < 30 * MIB
 
 
-@pytest.mark.parametrize(("size", "count"), [(300, 100_000), (100_000, 3000)])
+@pytest.mark.parametrize(("size", "count"), [(1000, 100_000), (100_000, 3000)])
 def test_a_flood_at_a_reader_that_reads_no_more_is_held_back(size: int, count: int) -> None:
     tape = Tape()
     with ThreadServer() as server:
