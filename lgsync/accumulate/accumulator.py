@@ -17,11 +17,13 @@ from typing import Any, Callable, Collection, ContextManager, Dict, List, Option
 
 from ..errors import ConfigurationError
 from .fold import Fold
+from .gap import Gap
 from .ledger import Ledger
 from .message import UNGUARDED, Message
 from .mirror import Mirror
 from .state import StateReader
 from .streamed import StreamReader
+from .track import Track
 
 __all__ = ["MessageAccumulator"]
 
@@ -43,6 +45,9 @@ class MessageAccumulator:
 
     The first ``values`` of a run (of each namespace) is taken for what was there before: its messages enter
     :attr:`messages`, but are not told as changes. Whoever knows the thread's state beforehand can feed it so.
+
+    Whoever knows that parts were lost says so with :meth:`gap`, so that no text with a hole is told for the text. What
+    was lost comes back with :meth:`settle`.
     """
 
     def __init__(self, *, messages_key: str = "messages", guard: ContextManager[Any] = UNGUARDED) -> None:
@@ -66,6 +71,16 @@ class MessageAccumulator:
             "updates": self._state.on_updates,
             "metadata": self._on_metadata,
         }
+
+    def gap(self) -> None:
+        """Some parts between the last one fed and the next one are gone for good.
+
+        A message that was open is told no further by its chunks, and neither its last chunk nor the run's good end
+        completes it: only a cumulative snapshot, the whole message, or the state (``updates``, ``values``,
+        :meth:`settle`) goes on with it. A message that shows first behind the gap is told as it is streamed if it is
+        certain that it began there; else it is told as a whole, by the same.
+        """
+        self._ledger.gap = Gap()
 
     @property
     def ignored(self) -> int:
@@ -106,7 +121,7 @@ class MessageAccumulator:
         Open messages that are in it are complete, different ones are replaced, those gone are removed; what is left
         open of the root graph ends, and well only if its provider said that it had stopped. A message never seen before
         may be history: it is told only if ``known``, the ids that were in the thread before the run, is given and lacks
-        it.
+        it. After a :meth:`gap` that goes for messages as well that were taken for history since.
         """
         return self._state.settle(values, known)
 
@@ -119,7 +134,10 @@ class MessageAccumulator:
         if outcome not in _OUTCOMES:
             raise ConfigurationError(f"outcome must be one of {', '.join(_OUTCOMES)}, not {outcome!r}")
         well = outcome in _ENDED_WELL
-        return [self._ledger.end(track, well and not track.was_cut()) for track in self._ledger.open]
+        return [self._ledger.end(track, well and not self._was_cut(track)) for track in self._ledger.open]
+
+    def _was_cut(self, track: Track) -> bool:
+        return track.was_cut() or self._ledger.has_hole(track)
 
     def _on_metadata(self, data: Any, _namespace: Tuple[str, ...]) -> List[Message]:
         """A run, or an attempt of it, begins: what the one before left open will not go on."""
@@ -132,7 +150,9 @@ class MessageAccumulator:
         if before is None:
             return []
         self._state.expect_history()
+        self._ledger.begin_anew()
         if before[0] == run:
             for track in self._ledger.tracks.values():
                 track.stale = isinstance(track.state, Fold)
+                track.gap = self._ledger.gap if track.stale else track.gap
         return self._ledger.end_all()

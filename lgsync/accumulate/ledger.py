@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ContextManager, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, ContextManager, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 from .blocks import agrees, message_type
 from .delta import EMPTY, Delta, text_difference
 from .fold import Fold, is_chunk, is_empty
+from .gap import Gap
 from .history import owned
 from .message import UNGUARDED, Head, Message
 from .track import Track
@@ -29,6 +30,10 @@ class Ledger:
         self.tracks: Dict[str, Track] = {}
         #: Messages without an id, until the state gives them one.
         self.nameless: List[Track] = []
+        #: The last place where parts are gone for good.
+        self.gap: Optional[Gap] = None
+        #: Messages of which only chunks behind the gap are known, which may not be their first. Not told so far.
+        self.headless: Dict[str, Head] = {}
         self._told: List[Track] = []
         self._open: Dict[Track, None] = {}
         self._by_task: Dict[Any, List[Track]] = {}
@@ -48,6 +53,30 @@ class Ledger:
         track = self.tracks.get(id_) if id_ else None
         return track if track is not None and (track.status is not None or track.in_history) else None
 
+    def add(self, id_: str, head: Head, state: Union[Fold, Whole]) -> Track:
+        """The track of a message that a message event is the first to tell of."""
+        track = self.tracks[id_] = Track(head, state, self.guard)
+        track.gap = self.gap
+        return track
+
+    def has_hole(self, track: Track) -> bool:
+        """Whether parts of this message may be gone since it was streamed, or sent whole."""
+        return track.gap is not self.gap
+
+    def agrees(self, track: Track, message: Mapping[str, Any]) -> bool:
+        """Whether this says all that is known of the message; of a torn one, nothing counts that it leaves out."""
+        known = track.as_dict()
+        if self._is_torn(track) and any(known[key] and key not in message for key in known):
+            return False
+        return agrees(known, message)
+
+    def _is_torn(self, track: Track) -> bool:
+        return self.has_hole(track) and track.status in ("streaming", "incomplete")
+
+    def is_finished(self, track: Track) -> bool:
+        """Whether the provider said that it stopped, and nothing that it said is missing."""
+        return track.looks_finished() and not self.has_hole(track)
+
     def unusable(self) -> List[Message]:
         """Count a part, or a message in it, that cannot be used."""
         self.ignored += 1
@@ -56,6 +85,7 @@ class Ledger:
     def show(self, track: Track, head: Head) -> None:
         """From now on this message belongs to the run, at the place the event names."""
         track.head = head._replace(metadata=owned(dict(head.metadata)))
+        track.gap = self.gap
         self._by_task.setdefault(head.task, []).append(track)
 
     def tell(self, track: Track, status: str, source: str, delta: Delta = EMPTY) -> Message:
@@ -85,6 +115,12 @@ class Ledger:
         source = track.latest.source if track.latest else "chunk"
         return self.tell(track, "complete" if well else "incomplete", source)
 
+    def begin_anew(self) -> None:
+        """All that comes now has begun now."""
+        self.headless.clear()
+        if self.gap is not None:
+            self.gap.begin_anew()
+
     def end_all(self) -> List[Message]:
         """Nothing that is open will go on."""
         return [self.end(track, False) for track in self.open]
@@ -108,7 +144,7 @@ class Ledger:
         """Someone who knows better says what this message is."""
         history_changes = track.in_history and status == "revised"
         heard = track.heard()
-        track.overlay(message)
+        track.overlay(message, keep=not self._is_torn(track))
         delta = _UNHEARD if history_changes else text_difference(heard, track.words())
         return self.tell(track, status, source, delta)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Collection, Deque, Dict, List, Mapping, Optional, Set, Tuple, Union
 
-from .blocks import agrees, message_type, text_of
+from .blocks import message_type, text_of
 from .ledger import Ledger
 from .message import Head, Message
 from .mirror import Mirror, Removal
@@ -29,6 +29,8 @@ class StateReader:
         self._mirror = mirror
         self._key = messages_key
         self._seeded: Set[Namespace] = set()
+        # Taken for older than the run, while what would have told otherwise may be gone.
+        self._presumed: Set[str] = set()
 
     def expect_history(self) -> None:
         """What ``values`` say next is what was there before the run, or before this attempt of it."""
@@ -37,11 +39,15 @@ class StateReader:
     def on_values(self, data: Any, namespace: Namespace) -> List[Message]:
         if not isinstance(data, dict):
             return self._ledger.unusable()
+        if self._ledger.gap is not None:
+            self._ledger.gap.see_state(namespace, data)
         messages = self._messages_in(data)
         if messages is None:
             return []
         first = namespace not in self._seeded
         self._seeded.add(namespace)
+        if first:
+            self._presume_history(messages)
         return self._take_list(messages, namespace, lambda _: first, "snapshot")
 
     def settle(self, values: Any, known: Optional[Collection[str]]) -> List[Message]:
@@ -52,9 +58,12 @@ class StateReader:
         def is_history(id_: Optional[str]) -> bool:
             return id_ is None or known is None or id_ in known
 
-        changes = self._take_list(self._messages_in(values) or [], _ROOT, is_history, "state")
+        messages = self._messages_in(values) or []
+        if known is not None:
+            self._presume_no_longer(messages, known)
+        changes = self._take_list(messages, _ROOT, is_history, "state")
         left = [track for track in self._ledger.open if track.head.namespace == _ROOT]
-        return changes + [self._ledger.end(track, track.looks_finished()) for track in left]
+        return changes + [self._ledger.end(track, self._ledger.is_finished(track)) for track in left]
 
     def on_updates(self, data: Any, namespace: Namespace) -> List[Message]:
         if not isinstance(data, dict):
@@ -96,14 +105,15 @@ class StateReader:
                 continue
             track, is_new = self._take_new(message, namespace, pool)
             listed.append(track)
-            if is_new and not is_history(track.head.id):
+            of_this_run = track.head.id in self._ledger.headless
+            if is_new and (of_this_run or not is_history(track.head.id)):
                 changes.append(self._ledger.tell_first(track, "complete", source))
         if namespace == _ROOT:
             changes += self._remove_gone(self._mirror.replace(listed))
         return changes
 
     def _take_known(self, track: Track, message: Dict[str, Any], ids: Set[Optional[str]], source: str) -> List[Message]:
-        if agrees(track.as_dict(), message):
+        if self._ledger.agrees(track, message):
             return self._ledger.confirm(track, source)
         elsewhere = ids | {other.head.id for other in self._mirror.tracks}
         other = self._ledger.other_half(track, message, elsewhere)
@@ -120,7 +130,8 @@ class StateReader:
         same = pool.get(_likeness(message))
         if same:
             return self._name(same.popleft(), id_, message), False
-        track = Track(Head(id_, namespace), Whole(message), self._ledger.guard)
+        head = self._ledger.headless.get(id_ or "", Head(id_, namespace))
+        track = Track(head, Whole(message), self._ledger.guard)
         if id_ is None:
             self._ledger.nameless.append(track)
         else:
@@ -147,6 +158,22 @@ class StateReader:
         named = [track for track in tracks if self._ledger.tracks.get(track.head.id or "") is track]
         return [change for track in named for change in self._ledger.remove(track, "state")]
 
+    # -- behind a gap --------------------------------------------------------------------------------------------------
+
+    def _presume_history(self, messages: List[Dict[str, Any]]) -> None:
+        """If parts are gone, a state that shows a message for the first time may show one of this run."""
+        if self._ledger.gap is not None:
+            ids = map(usable_id, messages)
+            self._presumed.update(id_ for id_ in ids if id_ is not None and self._ledger.known(id_) is None)
+
+    def _presume_no_longer(self, messages: List[Dict[str, Any]], known: Collection[str]) -> None:
+        """Which messages are older than the run is known now: the others are new, and nobody has heard of them."""
+        for id_ in self._presumed.intersection(id_ for id_ in map(usable_id, messages) if id_ not in known):
+            track = self._ledger.known(id_)
+            if track is not None and track.in_history:
+                del self._ledger.tracks[id_]
+        self._presumed.clear()
+
     # -- writes of tasks -----------------------------------------------------------------------------------------------
 
     def _take_writes(self, node: str, writes: List[Any], namespace: Namespace) -> List[Message]:
@@ -163,7 +190,8 @@ class StateReader:
     ) -> List[Message]:
         changes: List[Message] = []
         entries: List[Union[Track, Removal]] = []
-        older = self._older_than_the_run(messages)
+        older = self._older_than_the_run(messages, namespace)
+        self._presume_history([message for message in messages if usable_id(message) in older])
         for message in messages:
             id_ = usable_id(message)
             known = self._ledger.known(id_)
@@ -181,20 +209,23 @@ class StateReader:
             changes += self._remove_gone(self._mirror.write(entries))
         return changes
 
-    def _older_than_the_run(self, messages: List[Dict[str, Any]]) -> Set[str]:
+    def _older_than_the_run(self, messages: List[Dict[str, Any]], namespace: Namespace) -> Set[str]:
         """Ids in a write that are not this run's doing: a subgraph hands back its whole list, with its input in front.
 
-        A list of messages grows at its end, so what stands before a message of this run was there before it.
+        A list of messages grows at its end, so what stands before a message of this run was there before it. Where the
+        parts that would tell which are of this run may be gone, only the last one is sure to be.
         """
-        unknown: Set[str] = set()
+        unknown: List[str] = []
         for message in messages:
             id_ = usable_id(message)
             track = self._ledger.known(id_)
-            if track is not None and track.status is not None:
-                return unknown
+            if id_ in self._ledger.headless or (track is not None and track.status is not None):
+                return set(unknown)
             if id_ is not None and track is None:
-                unknown.add(id_)
-        return set()
+                unknown.append(id_)
+        gap = self._ledger.gap
+        certain = gap is None or namespace in self._seeded or gap.has_passed(namespace)
+        return set() if certain else set(unknown[:-1])
 
     def _end_task(self, node: str, namespace: Namespace, ids: Set[Optional[str]]) -> List[Message]:
         """A task has written: what it streamed, left open and did not write will not go on."""
@@ -205,7 +236,7 @@ class StateReader:
         if len({track.head.task for track in here}) == 1 and not _is_sent(here[0].head.metadata):
             tasks.add(here[0].head.task)
         left = [track for track in open_ if track.head.task in tasks and track.head.id not in ids]
-        return [self._ledger.end(track, track.looks_finished()) for track in left]
+        return [self._ledger.end(track, self._ledger.is_finished(track)) for track in left]
 
 
 def _likeness(message: Mapping[str, Any]) -> Tuple[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
-from .blocks import agrees, message_type
+from .blocks import message_type
 from .delta import text_difference
 from .fold import Fold, is_chunk, is_empty
+from .history import owned
 from .ledger import Ledger
 from .message import Head, Message
 from .mirror import Mirror, Removal
-from .track import Track, head_of, usable_id
+from .track import Track, head_of, namespace_of, usable_id
 from .whole import Whole, sent_message
 
 __all__ = ["StreamReader"]
@@ -32,7 +33,13 @@ class StreamReader:
         message, metadata = sent_message(data[0]), data[1]
         if not isinstance(message, dict):
             return self._ledger.unusable()
-        if is_chunk(message):
+        chunk, gap = is_chunk(message), self._ledger.gap
+        if gap is not None:
+            about = metadata if isinstance(metadata, dict) else {}
+            began_behind = gap.hear(namespace_of(suffix, about), about.get("langgraph_step"), chunk=chunk)
+            if chunk and self._lacks_words(message, metadata, suffix, began_behind):
+                return []
+        if chunk:
             return self._take_chunk(message, metadata, suffix)
         return self._take_whole(message, metadata, suffix, "complete", "whole")
 
@@ -48,6 +55,22 @@ class StreamReader:
 
     def on_complete(self, data: Any, suffix: Namespace) -> List[Message]:
         return self._take_wholes(data, suffix, "complete", "whole")
+
+    # -- behind a gap --------------------------------------------------------------------------------------------------
+
+    def _lacks_words(self, chunk: Dict[str, Any], metadata: Any, suffix: Namespace, began_behind: bool) -> bool:
+        """Whether chunks of this message may be gone: then it is told no further until it is known as a whole."""
+        ledger, id_ = self._ledger, usable_id(chunk)
+        if id_ is None:
+            return False
+        if id_ in ledger.headless:
+            return True
+        track = ledger.tracks.get(id_)
+        lacks = not began_behind if track is None or track.in_history else ledger.has_hole(track)
+        if lacks and (track is None or track.status is None):
+            head = head_of(id_, suffix, metadata)
+            ledger.headless[id_] = head._replace(metadata=owned(head.metadata))
+        return lacks
 
     # -- chunks --------------------------------------------------------------------------------------------------------
 
@@ -68,7 +91,7 @@ class StreamReader:
     def _take_first_chunk(self, id_: str, track: Optional[Track], chunk: Dict[str, Any], head: Head) -> List[Message]:
         says_nothing = is_empty(chunk)
         if track is None:
-            track = self._ledger.tracks[id_] = Track(head, Fold(), self._ledger.guard)
+            track = self._ledger.add(id_, head, Fold())
         elif track.in_history:
             if says_nothing:
                 return self._end_by_last_of_another_id(chunk, head)
@@ -86,7 +109,9 @@ class StreamReader:
         if chunk.get("chunk_position") != "last":
             return []
         candidates = [t for t in self._ledger.open if t.head.task == head.task and not t.has_own_end()]
-        return [self._ledger.tell(candidates[0], "complete", "chunk")] if len(candidates) == 1 else []
+        if len(candidates) != 1 or self._ledger.has_hole(candidates[0]):
+            return []
+        return [self._ledger.tell(candidates[0], "complete", "chunk")]
 
     def _take_late_chunk(self, track: Track, chunk: Dict[str, Any]) -> List[Message]:
         """A chunk of a message that had ended, or that was known from a snapshot."""
@@ -136,7 +161,7 @@ class StreamReader:
             return self._take_snapshot(track, message, head, status, source)
         if status == "streaming" and is_empty(message):
             return []
-        track = self._ledger.tracks[id_] = Track(head, Whole(message), self._ledger.guard)
+        track = self._ledger.add(id_, head, Whole(message))
         self._ledger.show(track, head)
         return [self._ledger.tell_first(track, status, source)]
 
@@ -144,7 +169,8 @@ class StreamReader:
         self, track: Track, message: Dict[str, Any], head: Head, status: str, source: str
     ) -> List[Message]:
         """An event that says all of a message known already: it replaces, and never adds to it."""
-        if agrees(track.as_dict(), message):
+        if self._ledger.agrees(track, message):
+            track.gap = self._ledger.gap
             # The empty chunk that ends a call repeats the snapshot of the one before it.
             repeated_end = track.status == "streaming" and track.looks_finished()
             return self._ledger.confirm(track, source) if status == "complete" or repeated_end else []
@@ -152,7 +178,9 @@ class StreamReader:
         if not told_before:
             self._ledger.show(track, head)
         goes_on = track.status == "streaming" or (not told_before and status == "streaming")
-        return [self._ledger.replace(track, message, status if goes_on else "revised", source)]
+        change = self._ledger.replace(track, message, status if goes_on else "revised", source)
+        track.gap = self._ledger.gap
+        return [change]
 
     def _take_removal(self, id_: Optional[str], head: Head) -> List[Message]:
         """A removal that a node returned. One of everything is left to the state, which knows what came back."""

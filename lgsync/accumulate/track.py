@@ -6,10 +6,11 @@ from typing import Any, ContextManager, Dict, Mapping, Optional, Tuple, Union
 
 from .delta import EMPTY, Delta
 from .fold import Fold
+from .gap import Gap
 from .message import UNGUARDED, Head, Message
 from .whole import Whole
 
-__all__ = ["Track", "head_of", "usable_id"]
+__all__ = ["Track", "head_of", "namespace_of", "usable_id"]
 
 #: Ids that langchain-core gives. A call that has such an id gets its last chunk under that same id.
 _RUN_ID_PREFIX = "lc_run-"
@@ -21,7 +22,7 @@ class Track:
     ``status`` is None as long as nothing was told: the id is known from the thread's history, or only by empty chunks.
     """
 
-    __slots__ = ("guard", "head", "latest", "marks_end", "revision", "stale", "state", "status")
+    __slots__ = ("gap", "guard", "head", "latest", "marks_end", "revision", "stale", "state", "status")
 
     def __init__(self, head: Head, state: Union[Fold, Whole], guard: ContextManager[Any] = UNGUARDED) -> None:
         self.guard = guard
@@ -30,6 +31,8 @@ class Track:
         self.status: Optional[str] = None
         self.revision = 0
         self.latest: Optional[Message] = None
+        #: The last gap before it was streamed, or sent whole: every part of it since then has come.
+        self.gap: Optional[Gap] = None
         #: Whether the server marks the last chunk, so that its absence means something.
         self.marks_end = False
         #: Whether what was streamed belongs to an attempt that was given up.
@@ -87,8 +90,11 @@ class Track:
     def as_dict(self) -> Dict[str, Any]:
         return {**self.state.to_dict(self.state.version, True), "id": self.head.id}
 
-    def overlay(self, message: Mapping[str, Any]) -> None:
-        """Take over what a snapshot says; what it leaves out stays."""
+    def overlay(self, message: Mapping[str, Any], *, keep: bool = True) -> None:
+        """Take over what a snapshot says; what it leaves out stays, if ``keep``."""
+        if not keep:
+            self.state = Whole(message)
+            return
         if isinstance(self.state, Fold):
             self.state = Whole(self.as_dict())
         self.state = self.state.overlaid(message)
@@ -125,13 +131,22 @@ def usable_id(message: Mapping[str, Any]) -> Optional[str]:
 def head_of(id_: Optional[str], suffix: Tuple[str, ...], metadata: Any) -> Head:
     """What an event says around a message: the namespace from the event's name, else from its metadata."""
     about = metadata if isinstance(metadata, dict) else {}
-    task = about.get("langgraph_checkpoint_ns") or about.get("checkpoint_ns")
+    task = _task_of(about)
     node = about.get("langgraph_node")
     node = node if isinstance(node, str) else None
-    path = task.split("|") if isinstance(task, str) else []
-    namespace = suffix or tuple(path[: -_own_segments(about.get("langgraph_path"))])
-    known = task if isinstance(task, str) else (namespace, node)
-    return Head(id_, namespace, node, {**about}, known)
+    namespace = namespace_of(suffix, about)
+    return Head(id_, namespace, node, {**about}, (namespace, node) if task is None else task)
+
+
+def namespace_of(suffix: Tuple[str, ...], metadata: Mapping[str, Any]) -> Tuple[str, ...]:
+    """The graph that an event comes from."""
+    path = (_task_of(metadata) or "").split("|")
+    return suffix or tuple(path[: -_own_segments(metadata.get("langgraph_path"))])
+
+
+def _task_of(metadata: Mapping[str, Any]) -> Optional[str]:
+    task = metadata.get("langgraph_checkpoint_ns") or metadata.get("checkpoint_ns")
+    return task if isinstance(task, str) else None
 
 
 def _own_segments(path: Any) -> int:

@@ -143,6 +143,23 @@ def test_each_chunk_costs_what_it_is_however_long_the_message(meter, chunks):
     assert characters < 2 * 600 * _LONGEST
 
 
+def test_behind_a_gap_each_chunk_costs_what_it_is_too(meter):
+    def fed_behind_a_gap(n):
+        accumulator = MessageAccumulator()
+        for message in range(n):
+            accumulator.feed(streamed(piece(f"open{message}", "word"), langgraph_step=1))
+        accumulator.gap()
+        for step in (1, 2):
+            for chunk in range(n):
+                accumulator.feed(streamed(piece(f"open{chunk}", "word"), langgraph_step=step))
+                accumulator.feed(streamed(piece(f"new{step}", "word"), langgraph_step=step))
+        return accumulator
+
+    few, _ = meter.of(fed_behind_a_gap, 150)
+    many, _ = meter.of(fed_behind_a_gap, 300)
+    assert many < _TWICE * few
+
+
 @every_kind
 def test_a_stream_read_at_its_end_costs_what_it_is_long(meter, chunks):
     few, _ = meter.of(fed_and_read_at_the_end, chunks(300))
