@@ -80,12 +80,13 @@ def weigh_rows() -> List[Row]:
     ]
 
 
-def conditions(url: str) -> str:
+def conditions(url: str, command: str = "facts") -> str:
+    """When, with what and on what machine this command of ours measured."""
     with urllib.request.urlopen(f"{url}/info", timeout=10) as answer:
         server = json.load(answer)
     day = datetime.date.today().isoformat()
     return (
-        f"Measured with `python -m benchmarks.facts` on {day}: server langgraph-api {server['version']} "
+        f"Measured with `python -m benchmarks.{command}` on {day}: server langgraph-api {server['version']} "
         f"(in memory, on the same machine), langgraph {server['langgraph_py_version']}, "
         f"Python {platform.python_version()}, {machine()}."
     )

@@ -1,0 +1,141 @@
+"""The ways in which a run's stream ends, each as a function that goes through one and checks what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+
+from lgsync import Client, DeadlineExceeded, RunError, RunStream
+
+__all__ = ["ENDINGS", "Clients", "go_through"]
+
+TOKENS = 20
+WHOLE = "".join(f"s{number} " for number in range(TOKENS))
+
+_INPUT = {"messages": [{"role": "user", "content": "hello"}]}
+#: Between two tokens, so that a run that is left has not ended by itself.
+_LINGERING = 0.05
+_DEADLINE = 1.0
+
+
+class Clients(NamedTuple):
+    """One client to the server itself, and one through a proxy that cuts each run's first two connections."""
+
+    direct: Client
+    cut_twice: Client
+    cut_once: Client
+
+
+def go_through(number: int, clients: Clients) -> None:
+    """The ``number``-th run: the endings take turns. Raises AssertionError if it did not end as it should."""
+    ending = ENDINGS[number % len(ENDINGS)]
+    try:
+        ending(clients)
+    except Exception as exc:
+        raise AssertionError(f"Run {number}, {ending.__name__.strip('_')}: {exc!r}") from exc
+
+
+def _finished(clients: Clients) -> None:
+    with _started(clients.direct) as run:
+        _expect("".join(run.text()), WHOLE)
+        _expect(run.outcome, "success")
+
+
+def _read_as_messages(clients: Clients) -> None:
+    with _started(clients.direct) as run:
+        messages = list(run.messages(completed=True))
+        _expect([message.text for message in messages], [WHOLE])
+        _expect(run.final_text(), WHOLE)
+
+
+def _left_early(clients: Clients) -> None:
+    with _started(clients.direct, _LINGERING) as run:
+        next(run.text())
+    _expect(run.outcome, "cancelled")
+
+
+def _left_going(clients: Clients) -> None:
+    with _started(clients.direct, on_close="continue") as run:
+        next(run.text())
+    _expect(run.outcome, None)
+
+
+def _let_go_of(clients: Clients) -> None:
+    next(_started(clients.direct, _LINGERING).text())
+
+
+def _cancelled(clients: Clients) -> None:
+    with _started(clients.direct, _LINGERING) as run:
+        text = run.text()
+        next(text)
+        run.cancel()
+        _expect((list(text), run.outcome), ([], "cancelled"))
+
+
+def _failed(clients: Clients) -> None:
+    with _started(clients.direct, graph="err") as run:
+        with contextlib.suppress(RunError):
+            run.wait()
+        _expect(run.outcome, "error")
+
+
+def _cut(clients: Clients) -> None:
+    with _started(clients.cut_once) as run:
+        _expect("".join(run.text()), WHOLE)
+        _expect(run.outcome, "success")
+
+
+def _cut_twice(clients: Clients) -> None:
+    with _started(clients.cut_twice) as run:
+        _expect("".join(run.text()), WHOLE)
+        _expect(run.outcome, "success")
+
+
+def _detached_and_resumed(clients: Clients) -> None:
+    run = _started(clients.direct, _LINGERING)
+    text = run.text()
+    shown = [next(text) for _ in range(3)]
+    with clients.direct.runs.resume(run.detach()) as rest:
+        _expect("".join([*shown, *rest.text()]), WHOLE)
+
+
+def _past_its_deadline(clients: Clients) -> None:
+    with _started(clients.direct, graph="silent", deadline=_DEADLINE) as run:
+        with contextlib.suppress(DeadlineExceeded):
+            run.wait()
+        _expect(run.outcome, "cancelled")
+
+
+def _view_abandoned(clients: Clients) -> None:
+    with _started(clients.direct) as run:
+        next(run.messages())
+        parts = iter(run.messages(completed=True))
+        _expect(run.wait(), "success")
+        del parts
+
+
+ENDINGS: Tuple[Callable[[Clients], None], ...] = (
+    _finished,
+    _cut,
+    _left_early,
+    _detached_and_resumed,
+    _cancelled,
+    _cut_twice,
+    _failed,
+    _let_go_of,
+    _past_its_deadline,
+    _view_abandoned,
+    _left_going,
+    _read_as_messages,
+)
+
+
+def _started(client: Client, delay: float = 0.0, *, graph: str = "slow", **options: Any) -> RunStream:
+    pace: Dict[str, Any] = {"configurable": {"tokens": TOKENS, "delay": delay}}
+    thread_id = client.threads.create().thread_id
+    return client.runs.stream(thread_id, graph, input=_INPUT, config=pace, **options)
+
+
+def _expect(got: object, expected: object) -> None:
+    if got != expected:
+        raise AssertionError(f"{got!r}, where {expected!r} was due")
