@@ -76,9 +76,9 @@ class RunCalls:
         """What the thread waits for; its state knows that before the thread itself does."""
         return interrupts_in(self.state(timeout=self.timeout))
 
-    def run(self, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
-        """The run itself; raises NotFoundError if there is none."""
-        return self._data("GET", f"{self.path}/runs/{segment(self.run_id, 'run_id')}", timeout=timeout)
+    def run(self, run_id: Optional[str] = None, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
+        """The run itself, or another one of its thread; raises NotFoundError if there is none."""
+        return self._data("GET", f"{self.path}/runs/{segment(run_id or self.run_id, 'run_id')}", timeout=timeout)
 
     def status(self, *, timeout: Optional[Timeout] = None) -> Optional[str]:
         """The run's status, asked for briefly unless ``timeout`` says otherwise; None if the run is gone."""
@@ -87,9 +87,12 @@ class RunCalls:
         except NotFoundError:
             return None
 
-    def created(self) -> Optional[float]:
-        """When the run was created, in milliseconds of the server's clock."""
-        text = str(self.run(timeout=self.brief).get("created_at") or "")
+    def created(self, run_id: Optional[str] = None) -> Optional[float]:
+        """When this run was created, or another one of its thread, in milliseconds of the server's clock."""
+        try:
+            text = str(self.run(run_id, timeout=self.brief).get("created_at") or "")
+        except NotFoundError:
+            return None
         try:
             return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
         except ValueError:

@@ -19,7 +19,7 @@ from .websocket_source import WebSocketSource
 
 __all__ = ["WebSocketTransport"]
 
-DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+DEFAULT_MAX_EVENT_BYTES = 64 * 1024 * 1024
 
 _MODES = frozenset(["values", "messages", "messages-tuple"])
 
@@ -59,9 +59,10 @@ _HINTS = {
 class WebSocketTransport(HTTPTransport):
     """Streams runs over ``/threads/{id}/stream/events``, and starts them with ``POST /threads/{id}/commands``.
 
-    ``max_message_bytes`` bounds one frame. ``extra_modes`` are stream modes that the server's graphs send because they
-    were compiled with a transformer for them: "updates", "custom", "tasks", "checkpoints". After ``probe_seconds`` of
-    silence the run's status is asked: a run that was rolled back, or whose thread was deleted, ends without a word.
+    ``max_event_bytes`` bounds the memory that one frame may take. ``extra_modes`` are stream modes that the server's
+    graphs send because they were compiled with a transformer for them: "updates", "custom", "tasks", "checkpoints".
+    After ``probe_seconds`` of silence the run's status is asked: a run that was rolled back, or whose thread was
+    deleted, ends without a word.
     ``compression`` is "deflate", which saves nine bytes of ten, or None, which saves CPU; left at "auto", frames are
     compressed unless the server is on this machine.
     """
@@ -72,7 +73,7 @@ class WebSocketTransport(HTTPTransport):
         self,
         config: TransportConfig,
         *,
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
         extra_modes: Iterable[str] = (),
         probe_seconds: float = 5.0,
         compression: Optional[str] = "auto",
@@ -80,7 +81,7 @@ class WebSocketTransport(HTTPTransport):
         if compression not in ("auto", "deflate", None):
             raise ConfigurationError(f'compression must be "auto", "deflate" or None, not {compression!r}')
         super().__init__(config)
-        self.max_message_bytes = max_message_bytes
+        self.max_event_bytes = max_event_bytes
         self.extra_modes = tuple(extra_modes)
         self.probe_seconds = probe_seconds
         self.compression = compression
@@ -111,7 +112,7 @@ class WebSocketTransport(HTTPTransport):
     def __reduce__(self) -> Tuple[Any, ...]:
         build = functools.partial(
             type(self),
-            max_message_bytes=self.max_message_bytes,
+            max_event_bytes=self.max_event_bytes,
             extra_modes=self.extra_modes,
             probe_seconds=self.probe_seconds,
             compression=self.compression,
@@ -159,7 +160,7 @@ class WebSocketTransport(HTTPTransport):
         target = Target.of(session, url, self._headers({}, run.headers), run.params)
         compression = (None if target.loopback else "deflate") if self.compression == "auto" else self.compression
         return open_connection(
-            target, timeout=run.timeout, max_message_bytes=self.max_message_bytes, compression=compression
+            target, timeout=run.timeout, max_message_bytes=self.max_event_bytes, compression=compression
         )
 
 

@@ -166,7 +166,7 @@ class WebSocketSource(PartSource):
         root, run_id = root_event(event), run_of(event)
         if not self._started:
             if not self._begins(event, root, run_id):
-                if root == "running" and self._may_be_gone and self._is_young(event):
+                if root == "running" and self._may_be_gone and self._is_later(run_id, event):
                     self._superseded()
                 return
         elif root == "running" and run_id != self.run_id:
@@ -189,6 +189,13 @@ class WebSocketSource(PartSource):
         if root != "running" and self._resume is None and self._muted_until is None:
             raise self._gone("the server no longer has the beginning of the run")
         return True
+
+    def _is_later(self, run_id: Optional[str], event: Mapping[str, Any]) -> bool:
+        """Whether a run that begins here was started after this one; its event may bear the time of its replay."""
+        if run_id is None:
+            return self._is_young(event)
+        theirs, ours = self._run.created(run_id), self._run.created()
+        return theirs is not None and ours is not None and theirs > ours
 
     def _is_young(self, event: Mapping[str, Any]) -> bool:
         """Whether an event is of this run by its age: some servers name the run in no event."""

@@ -1,4 +1,4 @@
-"""The README's recipes run as they are pasted, one after the other."""
+"""The programs in the README and the guides run as they are pasted, one after the other."""
 
 from __future__ import annotations
 
@@ -8,34 +8,59 @@ from typing import Any, Dict, List
 
 import pytest
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+ANSWER = "tok0 tok1 tok2 tok3 tok4 tok5 "
 
 
-def recipes() -> List[str]:
-    return re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+def programs(page: str) -> List[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("transport", ["sse", "websocket"])
-def test_every_recipe_runs(
-    server_url: str, transport: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+class Pasted:
+    """An interpreter that the programs are pasted into; the server's address stands in for the one they name."""
+
+    def __init__(self, url: str, transport: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.names: Dict[str, Any] = {}
+        self._client = f'"{url}", transport="{transport}"'
+        self._capsys = capsys
+
+    def said_by(self, program: str) -> str:
+        """What the program prints."""
+        code = program.replace('"http://localhost:2024", transport="websocket"', self._client)
+        code = code.replace('"http://localhost:2024"', self._client).replace('"ask"', '"hitl"')
+        before = self.names.get("client")
+        exec(compile(code, "<pasted>", "exec"), self.names)
+        if before is not None and before is not self.names["client"]:
+            before.close()
+        return self._capsys.readouterr().out
+
+
+@pytest.fixture(params=["sse", "websocket"])
+def pasted(request: pytest.FixtureRequest, server_url: str, capsys: pytest.CaptureFixture[str]) -> Pasted:
+    return Pasted(server_url, request.param, capsys)
+
+
+def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
-    url = f'"{server_url}", transport="{transport}"'
-    names: Dict[str, Any] = {}
-    said = []
-    for recipe in recipes():
-        code = recipe.replace('"http://localhost:2024", transport="websocket"', url)
-        code = code.replace('"http://localhost:2024"', url).replace('"ask"', '"hitl"')
-        exec(compile(code, str(README), "exec"), names)
-        said.append(capsys.readouterr().out)
-    names["client"].close()
-    answer = "tok0 tok1 tok2 tok3 tok4 tok5 "
-    first, messages, raw, text, completed, asked, _ = said
-    assert first == text == answer
+    said = [pasted.said_by(program) for program in programs("README.md")]
+    pasted.names["client"].close()
+    first, messages, raw, text, completed, asked, _, resumed = said
+    assert first == text == ANSWER
     assert "→ search({'query': 'weather in city0'})" in messages
     assert "← It is 54F" in messages
-    assert messages.endswith(answer)
+    assert messages.endswith(ANSWER)
     assert "Receiving new event of type: messages/partial..." in raw
-    assert f"ai {answer}" in completed
-    assert names["answer"].text == answer
+    assert f"ai {ANSWER}" in completed
+    assert pasted.names["answer"].text == ANSWER
     assert asked == "draft0 draft1 draft2 final0 final1 final2 "
+    assert "tok0 " + resumed == ANSWER
+
+
+def test_every_program_of_the_guide_to_delivery_runs(pasted: Pasted) -> None:
+    pasted.said_by(programs("README.md")[0])
+    said = [pasted.said_by(program) for program in programs("docs/delivery.md")]
+    pasted.names["client"].close()
+    _, resumed, _ = said
+    assert resumed == ANSWER
+    assert pasted.names["state"]["messages"][-1]["type"] == "ai"

@@ -286,9 +286,27 @@ def test_a_finished_run_whose_tape_the_next_run_has_taken_ends_though_that_one_g
     with ThreadServer() as server:
         started = {"run_id": RUN, "status": "success", "created_at": "1970-01-01T00:00:00.500Z"}
         server.answers[f"GET {server.base}/runs/{RUN}"] = (200, started)
+        next_one = {"run_id": "run-2", "status": "running", "created_at": "1970-01-01T00:00:00.600Z"}
+        server.answers[f"GET {server.base}/runs/run-2"] = (200, next_one)
         source = server.transport(probe_seconds=60).open_run(server.join())
         assert run_of(source, server, following.running(), following.text("theirs")) == []
         assert (source.outcome, source.exact) == ("success", False)
+
+
+def test_an_earlier_run_of_the_tape_is_passed_over_whenever_its_events_say_that_they_were_made() -> None:
+    earlier, tape = Tape("run-0"), Tape()
+    tape.seq = 50
+    with ThreadServer() as server:
+        for run_id, second in (("run-0", 1), (RUN, 2)):
+            started = {"run_id": run_id, "status": "success", "created_at": f"1970-01-01T00:00:0{second}Z"}
+            server.answers[f"GET {server.base}/runs/{run_id}"] = (200, started)
+        source = server.transport().open_run(server.join())
+        beginning = earlier.running()
+        beginning["params"]["timestamp"] = 9_000_000
+        old = [beginning, *earlier.said("m0", "old"), earlier.completed()]
+        parts = run_of(source, server, *old, tape.running(), *tape.said("m1", "new"), tape.completed())
+        assert events(parts)[0] == "metadata"
+        assert source.outcome == "success"
 
 
 def test_a_quiet_run_is_waited_for_as_long_as_it_runs() -> None:
