@@ -44,7 +44,10 @@ _LEAVING = Timeout(3.0, 5.0)
 
 #: Kinds whose data is always JSON.
 _JSON_KINDS = frozenset(
-    ["metadata", "values", "updates", "custom", "messages", "tasks", "checkpoints", "debug", "events"]
+    [
+        *("metadata", "values", "updates", "custom", "tasks", "checkpoints", "debug", "events"),
+        *("messages", "messages/metadata", "messages/partial", "messages/complete"),
+    ]
 )
 
 
