@@ -99,7 +99,7 @@ class Policy:
         self._before: Optional[str]
         self._group: Optional[str]
         self._before, self._group, self._count = _NOWHERE if replaying else place
-        self._target = place if replaying and place.taken else None
+        self._target = place if replaying and place != _NOWHERE else None
         self._due = 0
         self._lost_at: Optional[float] = None
         self._refusal: Tuple[str, int] = ("", 0)
@@ -150,12 +150,15 @@ class Policy:
 
     def _look_for_target(self) -> str:
         assert self._target is not None
-        if (self._group, self._count) == self._target[1:]:
+        before, group, taken = self._target
+        if (self._group, self._count) == (group, taken):
             self._target = None
-        elif self._group is not None and _is_later(self._group, str(self._target.group)):
-            self._target = None
-            return GAP
-        return EARLIER
+            return EARLIER
+        passed = self._group is not None and _is_later(self._group, str(before if group is None else group))
+        if not passed and (group is not None or self._before != before):
+            return EARLIER
+        self._target = None
+        return GIVE if group is None else GAP
 
     def forget(self) -> None:
         """The server no longer has the place: only what comes from now on can be had."""
@@ -212,13 +215,13 @@ class Policy:
     def _is_final(self, error: LgsyncError) -> bool:
         if isinstance(error, (ClientClosed, ConfigurationError, DeadlineExceeded, EventTooLarge)):
             return True
-        if isinstance(error, APIStatusError):
-            return error.status_code < 500 and error.status_code not in _LATER
-        return isinstance(error, ResponseError) and self._refused_too_often(str(error))
+        if isinstance(error, APIStatusError) and error.status_code < 500 and error.status_code not in _LATER:
+            return True
+        return self._refused_too_often(str(error) if isinstance(error, ResponseError) else "")
 
     def _refused_too_often(self, refusal: str) -> bool:
         before, times = self._refusal
-        self._refusal = (refusal, times + 1 if refusal == before else 1)
+        self._refusal = (refusal, times + 1 if refusal and refusal == before else 1)
         return self._refusal[1] >= _REFUSALS
 
     def _pause(self, error: LgsyncError, retry: Optional[float]) -> float:
