@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from lgsync import Client, DeadlineExceeded, RunError, RunStream
 
@@ -19,11 +19,17 @@ _DEADLINE = 1.0
 
 
 class Clients(NamedTuple):
-    """One client to the server itself, and one through a proxy that cuts each run's first two connections."""
+    """One client to the server itself, and two through proxies that cut a run's first connection, or its first two."""
 
     direct: Client
-    cut_twice: Client
     cut_once: Client
+    cut_twice: Client
+    thread_ids: List[str]
+
+    def delete_threads(self) -> None:
+        """Delete what the runs so far have left on the server, which grows slow with it."""
+        while self.thread_ids:
+            self.direct.threads.delete(self.thread_ids.pop())
 
 
 def go_through(number: int, clients: Clients) -> None:
@@ -36,36 +42,36 @@ def go_through(number: int, clients: Clients) -> None:
 
 
 def _finished(clients: Clients) -> None:
-    with _started(clients.direct) as run:
+    with _started(clients) as run:
         _expect("".join(run.text()), WHOLE)
         _expect(run.outcome, "success")
 
 
 def _read_as_messages(clients: Clients) -> None:
-    with _started(clients.direct) as run:
+    with _started(clients) as run:
         messages = list(run.messages(completed=True))
         _expect([message.text for message in messages], [WHOLE])
         _expect(run.final_text(), WHOLE)
 
 
 def _left_early(clients: Clients) -> None:
-    with _started(clients.direct, _LINGERING) as run:
+    with _started(clients, delay=_LINGERING) as run:
         next(run.text())
     _expect(run.outcome, "cancelled")
 
 
 def _left_going(clients: Clients) -> None:
-    with _started(clients.direct, on_close="continue") as run:
+    with _started(clients, on_close="continue") as run:
         next(run.text())
     _expect(run.outcome, None)
 
 
 def _let_go_of(clients: Clients) -> None:
-    next(_started(clients.direct, _LINGERING).text())
+    next(_started(clients, delay=_LINGERING).text())
 
 
 def _cancelled(clients: Clients) -> None:
-    with _started(clients.direct, _LINGERING) as run:
+    with _started(clients, delay=_LINGERING) as run:
         text = run.text()
         next(text)
         run.cancel()
@@ -73,26 +79,26 @@ def _cancelled(clients: Clients) -> None:
 
 
 def _failed(clients: Clients) -> None:
-    with _started(clients.direct, graph="err") as run:
+    with _started(clients, graph="err") as run:
         with contextlib.suppress(RunError):
             run.wait()
         _expect(run.outcome, "error")
 
 
 def _cut(clients: Clients) -> None:
-    with _started(clients.cut_once) as run:
+    with _started(clients, clients.cut_once) as run:
         _expect("".join(run.text()), WHOLE)
         _expect(run.outcome, "success")
 
 
 def _cut_twice(clients: Clients) -> None:
-    with _started(clients.cut_twice) as run:
+    with _started(clients, clients.cut_twice) as run:
         _expect("".join(run.text()), WHOLE)
         _expect(run.outcome, "success")
 
 
 def _detached_and_resumed(clients: Clients) -> None:
-    run = _started(clients.direct, _LINGERING)
+    run = _started(clients, delay=_LINGERING)
     text = run.text()
     shown = [next(text) for _ in range(3)]
     with clients.direct.runs.resume(run.detach()) as rest:
@@ -100,14 +106,14 @@ def _detached_and_resumed(clients: Clients) -> None:
 
 
 def _past_its_deadline(clients: Clients) -> None:
-    with _started(clients.direct, graph="silent", deadline=_DEADLINE) as run:
+    with _started(clients, graph="silent", deadline=_DEADLINE) as run:
         with contextlib.suppress(DeadlineExceeded):
             run.wait()
         _expect(run.outcome, "cancelled")
 
 
 def _view_abandoned(clients: Clients) -> None:
-    with _started(clients.direct) as run:
+    with _started(clients) as run:
         next(run.messages())
         parts = iter(run.messages(completed=True))
         _expect(run.wait(), "success")
@@ -130,10 +136,13 @@ ENDINGS: Tuple[Callable[[Clients], None], ...] = (
 )
 
 
-def _started(client: Client, delay: float = 0.0, *, graph: str = "slow", **options: Any) -> RunStream:
+def _started(
+    clients: Clients, through: Optional[Client] = None, delay: float = 0.0, *, graph: str = "slow", **options: Any
+) -> RunStream:
     pace: Dict[str, Any] = {"configurable": {"tokens": TOKENS, "delay": delay}}
-    thread_id = client.threads.create().thread_id
-    return client.runs.stream(thread_id, graph, input=_INPUT, config=pace, **options)
+    thread_id = clients.direct.threads.create().thread_id
+    clients.thread_ids.append(thread_id)
+    return (through or clients.direct).runs.stream(thread_id, graph, input=_INPUT, config=pace, **options)
 
 
 def _expect(got: object, expected: object) -> None:

@@ -49,9 +49,8 @@ def main(transport: str, runs: str, every: str, url: str, once: str, twice: str)
     """Stream ``runs`` runs, and print a reading as a line of JSON after each ``every``."""
     with requests.Session() as session, contextlib.ExitStack() as opened:
         session.mount("http://", HTTPAdapter(pool_maxsize=4 * ABREAST))
-        clients = Clients(
-            *(opened.enter_context(Client(each, transport=transport, session=session)) for each in (url, once, twice))
-        )
+        given = [Client(each, transport=transport, session=session) for each in (url, once, twice)]
+        clients = Clients(*map(opened.enter_context, given), thread_ids=[])
         for start in range(0, int(runs), int(every)):
             numbers = range(start, min(start + int(every), int(runs)))
             began = time.monotonic()
@@ -59,6 +58,7 @@ def main(transport: str, runs: str, every: str, url: str, once: str, twice: str)
                 list(pool.map(lambda number: go_through(number, clients), numbers))
             pace = len(numbers) / (time.monotonic() - began)
             print(json.dumps(_read(numbers.stop, pace, lambda: _drop_idle(session))), flush=True)
+            clients.delete_threads()
 
 
 def _read(runs: int, pace: float, drop_idle: Callable[[], None]) -> Reading:
