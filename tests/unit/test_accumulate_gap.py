@@ -336,6 +336,34 @@ def test_a_reset_forgets_the_gap(cut):
     assert shown(told(cut, [streamed(piece("m1", "Hello", last=True))])) == [("m1", "complete", "Hello")]
 
 
+def test_an_attempt_that_repeats_a_step_is_told_from_its_start(accumulator):
+    told(accumulator, [("metadata", {"run_id": "r", "attempt": 1})])
+    accumulator.gap()
+    told(accumulator, [at_step(3, "m1", "lo"), ("metadata", {"run_id": "r", "attempt": 2})])
+    assert shown(told(accumulator, [at_step(1, "m2", "Hel")])) == [("m2", "streaming", "Hel")]
+
+
+def test_an_empty_first_chunk_behind_the_gap_is_the_head_of_its_message(cut):
+    told(cut, [at_step(1, "m1", "o"), at_step(2, "m2", "")])
+    assert shown(told(cut, [at_step(2, "m2", "Hel")])) == [("m2", "streaming", "Hel")]
+
+
+@pytest.fixture
+def with_history(accumulator):
+    told(accumulator, [values(whole("old", "x"))])
+    accumulator.gap()
+    return accumulator
+
+
+def test_a_message_of_history_that_is_streamed_anew_may_lack_its_head_too(with_history):
+    assert told(with_history, [at_step(1, "old", "lo")]) == []
+
+
+def test_a_message_of_history_that_is_streamed_anew_in_a_further_step_is_told_by_all_its_chunks(with_history):
+    changes = told(with_history, [at_step(1, "m1", "a"), at_step(2, "old", "Hel"), at_step(2, "old", "lo")])
+    assert shown(changes) == [("old", "streaming", "Hel"), ("old", "streaming", "Hello")]
+
+
 # -- what may be older than the run -----------------------------------------------------------------------------------
 
 
