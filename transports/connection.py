@@ -200,7 +200,9 @@ class Connection:
         self.last_activity = time.monotonic()
         self._socket = socket
         self._stack = stack
-        self._max_event_bytes = max_event_bytes
+        self.max_event_bytes = max_event_bytes
+        #: How many bytes of frames were received so far.
+        self.received = 0
         self._pid = os.getpid()
         self._closed = False
         self._receiving = threading.Lock()
@@ -231,6 +233,7 @@ class Connection:
                 self._note_end(exc)
                 return None
         self.last_activity = time.monotonic()
+        self.received += len(data)
         return self._frame(data)
 
     def _receive(self, timeout: Optional[float]) -> bytes:
@@ -336,7 +339,7 @@ class Connection:
         return ConnectionLost(f"The WebSocket {self.url} {what} {_said(close)}", url=self.url)
 
     def _too_large(self, close: Close, refused: bool) -> EventTooLarge:
-        limit = f"max_event_bytes, {self._max_event_bytes} bytes"
+        limit = f"max_event_bytes, {self.max_event_bytes} bytes"
         if refused:
             message = (
                 f"{self.url} sent an event larger than the transport takes ({limit}); build the transport with a "

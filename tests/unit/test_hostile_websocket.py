@@ -192,6 +192,7 @@ def test_what_came_before_a_frame_that_is_too_large_is_given() -> None:
     with connected(sending(frame(TEXT, b'{"a": 1}'), frame(TEXT, b"x" * (LIMIT + 1)))) as connection:
         assert connection.receive(PATIENCE) == {"a": 1}
         end_of(connection, EventTooLarge)
+        assert connection.received == 8
 
 
 def test_a_server_that_finds_a_message_too_large_says_so_and_both_limits_are_named() -> None:

@@ -192,7 +192,7 @@ def test_a_large_frame_is_no_problem_and_a_larger_one_says_what_to_raise() -> No
         peer.send(tape.running(), tape.values(text="x" * 3_000_000), tape.completed())
         assert [len(str(part.data)) > 3_000_000 for part in source] == [False, True]
 
-        source = server.transport(max_message_bytes=1000).open_run(server.start())
+        source = server.transport(max_event_bytes=1000).open_run(server.start())
         peer = server.peer()
         peer.send(tape.values(text="x" * 2000))
         with pytest.raises(EventTooLarge, match="1000 bytes.*max_event_bytes"):
@@ -309,10 +309,10 @@ def test_a_start_that_fails_leaves_no_socket() -> None:
 
 def test_a_transport_pickles_with_its_options() -> None:
     transport = WebSocketTransport(
-        TransportConfig("http://x"), max_message_bytes=7, extra_modes=("custom",), probe_seconds=2.0, compression=None
+        TransportConfig("http://x"), max_event_bytes=7, extra_modes=("custom",), probe_seconds=2.0, compression=None
     )
     copy = pickle.loads(pickle.dumps(transport))
-    assert (copy.config, copy.max_message_bytes, copy.extra_modes, copy.probe_seconds, copy.compression) == (
+    assert (copy.config, copy.max_event_bytes, copy.extra_modes, copy.probe_seconds, copy.compression) == (
         transport.config,
         7,
         ("custom",),
