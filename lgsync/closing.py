@@ -9,6 +9,9 @@ __all__ = ["Closing"]
 
 T = TypeVar("T")
 
+# An interrupt from the keyboard that comes just before a wait begins is heard only when that wait ends.
+_LONGEST_WAIT = 0.5
+
 
 class Closing:
     """Set once, by whoever closes. Waits and calls made through it end when it is set."""
@@ -45,7 +48,8 @@ class Closing:
         try:
             if not self._event.is_set():
                 Thread(target=call.run, name="lgsync-asking", daemon=True).start()
-                call.wake.wait()
+                while not call.wake.wait(_LONGEST_WAIT):
+                    continue
             return call.result()
         finally:
             call.abandon()
@@ -79,13 +83,16 @@ class _Call(Generic[T]):
 
     def result(self) -> Optional[T]:
         """What the work came to, if it has come to an end."""
-        with self._lock:
-            self._abandoned = not self._results
         if self._failure is not None:
             raise self._failure
-        return self._results[0] if self._results else None
-
-    def abandon(self) -> None:
-        """Nobody waits any more, perhaps because of an interrupt from the keyboard."""
         with self._lock:
             self._abandoned = True
+            return self._results.pop() if self._results else None
+
+    def abandon(self) -> None:
+        """Nobody waits any more; an interrupt from the keyboard may have come before the result was taken."""
+        with self._lock:
+            self._abandoned = True
+            untaken = self._results.pop() if self._results else None
+        if untaken is not None and self._discard is not None:
+            self._discard(untaken)

@@ -21,7 +21,10 @@ def decode(text: Union[bytes, bytearray, str]) -> Any:
         return from_json(text)
     except ValueError:
         # pydantic_core refuses lone surrogates, which Python servers can send; the standard library takes them.
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError as exc:
+            raise ValueError("nested too deeply") from exc
 
 
 def encode(value: Any) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import zlib
 from typing import NamedTuple, Optional, Tuple, Union
 
 from . import codec
@@ -12,6 +12,9 @@ from .errors import ConfigurationError
 __all__ = ["Cursor", "Place"]
 
 _MARK = "lgsync1."
+
+# Before the fields stands a checksum of them: one that is changed on its way must not lead to another place.
+_CHECKSUM_BYTES = 4
 
 
 class Place(NamedTuple):
@@ -51,7 +54,8 @@ class Cursor(NamedTuple):
             *map(int, self[5:7]),
             self.messages_key,
         ]
-        return _MARK + base64.urlsafe_b64encode(codec.encode(fields)).rstrip(b"=").decode()
+        body = codec.encode(fields)
+        return _MARK + base64.urlsafe_b64encode(_checksum(body) + body).rstrip(b"=").decode()
 
     @classmethod
     def parse(cls, text: Union[str, Cursor]) -> Cursor:
@@ -62,12 +66,30 @@ class Cursor(NamedTuple):
             raise ConfigurationError(
                 f"cursor must be the text of a run's cursor (it begins with {_MARK}), not {text!r}"
             )
-        encoded = text.strip()[len(_MARK) :]
         try:
-            fields = codec.decode(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-            return _checked(*fields)
-        except (binascii.Error, ValueError, TypeError) as exc:
-            raise ConfigurationError(f"The cursor {text!r} is damaged: was it cut off or changed on its way?") from exc
+            cursor = _decoded(text.strip()[len(_MARK) :])
+        except (ValueError, TypeError, RecursionError) as exc:
+            raise _damaged(text) from exc
+        # Whatever reads alike but was written otherwise, is none of ours.
+        if str(cursor) != text.strip():
+            raise _damaged(text)
+        return cursor
+
+
+def _damaged(text: str) -> ConfigurationError:
+    return ConfigurationError(f"The cursor {text!r} is damaged: was it cut off or changed on its way?")
+
+
+def _checksum(body: bytes) -> bytes:
+    return zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "big")
+
+
+def _decoded(encoded: str) -> Cursor:
+    checked = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    checksum, body = checked[:_CHECKSUM_BYTES], checked[_CHECKSUM_BYTES:]
+    if checksum != _checksum(body):
+        raise ValueError("its checksum is another one")
+    return _checked(*codec.decode(body))
 
 
 def _checked(
@@ -82,7 +104,7 @@ def _checked(
 ) -> Cursor:
     before, group, taken = place
     texts = (thread_id, run_id, transport, messages_key, *modes, *(() if before is None else (before,)))
-    if not all(isinstance(each, str) for each in texts) or not isinstance(taken, int) or taken < 0:
+    if not all(isinstance(each, str) for each in texts) or type(taken) is not int or taken < 0:
         raise ValueError("a field is of a wrong type")
     if (group is None) != (taken == 0) or not isinstance(group or "", str):
         raise ValueError("its place is impossible")

@@ -37,7 +37,7 @@ class Deadline:
         if left is None:
             return timeout
         left = max(left, _SHORTEST)
-        return Timeout(*(left if seconds is None else min(seconds, left) for seconds in (*timeout[:2], left)))
+        return Timeout(*(left if seconds is None else min(seconds, left) for seconds in timeout))
 
     def exceeded(
         self,

@@ -57,3 +57,8 @@ def test_a_lone_surrogate_is_decoded() -> None:
 def test_text_that_is_not_json_raises_value_error() -> None:
     with pytest.raises(ValueError, match="."):
         codec.decode(b"<html>")
+
+
+def test_json_that_is_nested_too_deeply_raises_value_error() -> None:
+    with pytest.raises(ValueError, match="."):
+        codec.decode(b"[" * 100_000)

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import Any, Callable, Iterator, List
+
+import pytest
+
+from lgsync.closing import Closing
+
+LONG = 30.0
+
+
+class Work:
+    """Work that has begun once ``begun`` is set, and comes to ``outcome`` when ``may_end`` is."""
+
+    def __init__(self, outcome: Any = "result") -> None:
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+        self.ended = threading.Event()
+        self.thread: Any = None
+        self._outcome = outcome
+
+    def __call__(self) -> Any:
+        self.thread = threading.current_thread()
+        self.begun.set()
+        try:
+            assert self.may_end.wait(LONG)
+            if isinstance(self._outcome, BaseException):
+                raise self._outcome
+            return self._outcome
+        finally:
+            self.ended.set()
+
+    def end(self) -> None:
+        self.may_end.set()
+        assert self.begun.wait(LONG)
+        self.thread.join(LONG)
+
+
+class Waiter:
+    """A thread that waits, and what that came to."""
+
+    def __init__(self, wait: Callable[[], Any]) -> None:
+        self.came: List[Any] = []
+        self._thread = threading.Thread(target=lambda: self.came.append(wait()))
+        self._thread.start()
+
+    def is_freed_within(self, seconds: float) -> bool:
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def nothing_raised_in_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a thread does not catch itself would be printed, and nobody would know."""
+    uncaught: List[Any] = []
+    monkeypatch.setattr(threading, "excepthook", uncaught.append)
+    yield
+    assert uncaught == []
+
+
+def test_a_wait_takes_its_time_unless_it_is_cut_short() -> None:
+    closing = Closing()
+    assert closing.wait(0.01) is False
+    closing.set()
+    assert closing.wait(LONG) is True
+    assert closing.is_set()
+
+
+def test_setting_frees_whoever_waits_within_a_second() -> None:
+    closing = Closing()
+    waiter = Waiter(lambda: closing.wait(LONG))
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    assert waiter.came == [True]
+
+
+def test_a_call_gives_what_its_work_returns() -> None:
+    assert Closing().call(lambda: 7) == 7
+
+
+def test_a_call_raises_what_its_work_raises() -> None:
+    error = ZeroDivisionError("7 / 0")
+
+    def work() -> None:
+        raise error
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        Closing().call(work)
+    assert caught.value is error
+
+
+def test_a_result_that_was_taken_is_not_discarded() -> None:
+    discarded: List[int] = []
+    assert Closing().call(lambda: 7, discarded.append) == 7
+    assert discarded == []
+
+
+def test_setting_frees_whoever_waits_for_an_answer_within_a_second() -> None:
+    closing, work = Closing(), Work()
+    waiter = Waiter(lambda: closing.call(work))
+    assert work.begun.wait(LONG)
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    assert waiter.came == [None]
+    work.end()
+
+
+def test_setting_frees_everybody_who_waits_for_an_answer() -> None:
+    closing, works = Closing(), [Work() for _ in range(5)]
+    waiters = [Waiter(lambda work=work: closing.call(work)) for work in works]
+    assert all(work.begun.wait(LONG) for work in works)
+    closing.set()
+    assert all(waiter.is_freed_within(1.0) for waiter in waiters)
+    for work in works:
+        work.end()
+
+
+def test_a_result_that_comes_too_late_is_discarded_once() -> None:
+    closing, work = Closing(), Work("late")
+    discarded: List[str] = []
+    waiter = Waiter(lambda: closing.call(work, discarded.append))
+    assert work.begun.wait(LONG)
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    assert discarded == []
+    work.end()
+    assert discarded == ["late"]
+
+
+def test_what_is_raised_too_late_is_raised_nowhere() -> None:
+    closing, work = Closing(), Work(ZeroDivisionError())
+    discarded: List[str] = []
+    waiter = Waiter(lambda: closing.call(work, discarded.append))
+    assert work.begun.wait(LONG)
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    work.end()
+    assert waiter.came == [None]
+    assert discarded == []
+
+
+def test_once_set_no_work_is_begun() -> None:
+    closing = Closing()
+    closing.set()
+    begun: List[int] = []
+    assert closing.call(lambda: begun.append(1)) is None
+    assert begun == []
+
+
+def interrupt_main_when(event: threading.Event) -> threading.Thread:
+    """Ctrl-C in the main thread as soon as the event is set."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        assert event.wait(LONG)
+        # A terminal's interrupt goes to the main thread; one sent to the process might go to any.
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, even where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_the_wait_for_an_answer_and_the_late_result_is_discarded(ctrl_c: None) -> None:
+    closing, work = Closing(), Work("late")
+    discarded: List[str] = []
+    thread = interrupt_main_when(work.begun)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        closing.call(work, discarded.append)
+    assert time.monotonic() - began < LONG / 2
+    thread.join(LONG)
+    work.end()
+    assert discarded == ["late"]
+
+
+def test_a_result_that_ctrl_c_keeps_from_being_taken_is_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lgsync import closing
+
+    def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(closing._Call, "result", interrupted)
+    discarded: List[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        Closing().call(lambda: "in time", discarded.append)
+    assert discarded == ["in time"]
+
+
+def test_no_thread_is_left_once_the_work_has_ended(no_leaks: None) -> None:
+    closing, work = Closing(), Work()
+    assert closing.call(lambda: 7) == 7
+    waiter = Waiter(lambda: closing.call(work))
+    assert work.begun.wait(LONG)
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    work.end()
+
+
+def test_work_that_never_ends_does_not_keep_the_process_alive() -> None:
+    closing, work = Closing(), Work()
+    waiter = Waiter(lambda: closing.call(work))
+    assert work.begun.wait(LONG)
+    assert work.thread.daemon
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    work.end()
+
+
+def test_calls_and_closing_in_any_order_lose_no_result() -> None:
+    for _ in range(200):
+        closing = Closing()
+        discarded: List[int] = []
+        starting = threading.Barrier(2)
+
+        def close(closing: Closing = closing, starting: threading.Barrier = starting) -> None:
+            starting.wait(LONG)
+            closing.set()
+
+        done: List[int] = []
+        closer = threading.Thread(target=close)
+        closer.start()
+        starting.wait(LONG)
+        taken = closing.call(lambda done=done: done.append(1) or 7, discarded.append)
+        closer.join(LONG)
+        _threads_named("lgsync-asking")
+        assert len(done) == len(discarded) + (taken is not None)
+
+
+def _threads_named(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(LONG)
