@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from typing import Any, Iterator, List
+from typing import Any, Callable, Iterator, List
 
 import pytest
 from command_line import HEARS_CTRL_C
 from langgraph_server import Gate
 from witness import GREETING
 
-from lgsync import Client
+from lgsync import Client, StreamLost
 from lgsync.models import Run
+from lgsync.testing import Fault, FaultProxy, Stall, Status
 
 both_transports = pytest.mark.parametrize("transport", ["sse", "websocket"])
+
+
+WHOLE = "".join(f"s{number} " for number in range(10))
 
 
 @pytest.fixture
 def client(server_url: str, transport: str) -> Iterator[Client]:
     with Client(server_url, transport=transport) as one:
         yield one
+
+
+@pytest.fixture
+def proxy(server_url: str, fault_proxy: Callable[[str], FaultProxy]) -> FaultProxy:
+    return fault_proxy(server_url)
+
+
+def cancels(proxy: FaultProxy) -> int:
+    """How often a run was cancelled through the proxy."""
+    return sum(request.path.endswith("/cancel") for request in proxy.requests)
 
 
 def settled(client: Client, thread_id: str) -> Run:
@@ -176,11 +191,10 @@ for piece in Client(url, transport=transport).runs.stream(thread_id, "slow", **o
 """
 
 
-@both_transports
-def test_ctrl_c_in_a_bare_loop_cancels_the_run(client: Client, transport: str, server_url: str, gate: Gate) -> None:
-    thread_id = client.threads.create().thread_id
-    gate.allow(1)
-    arguments = [server_url, transport, thread_id, gate.config["configurable"]["gate"]]
+@contextlib.contextmanager
+def looping(url: str, transport: str, thread_id: str, gate: Gate) -> Iterator[subprocess.Popen[bytes]]:
+    """A program with a bare loop over a run, which has printed its first token."""
+    arguments = [url, transport, thread_id, gate.config["configurable"]["gate"]]
     # Away from the checkout, whose lgsync/ would hide the installed one.
     with subprocess.Popen(
         [sys.executable, "-c", HEARS_CTRL_C + LOOP, *arguments],
@@ -190,10 +204,179 @@ def test_ctrl_c_in_a_bare_loop_cancels_the_run(client: Client, transport: str, s
     ) as program:
         assert program.stdout is not None
         assert program.stdout.readline()
+        yield program
+
+
+@both_transports
+def test_ctrl_c_in_a_bare_loop_cancels_the_run(client: Client, transport: str, server_url: str, gate: Gate) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with looping(server_url, transport, thread_id, gate) as program:
         program.send_signal(signal.SIGINT)
         _, said = program.communicate(timeout=10)
     assert b"KeyboardInterrupt" in said
     assert settled(client, thread_id).status == "interrupted"
+
+
+@both_transports
+@pytest.mark.parametrize(
+    "fault", [Status(503, {"Retry-After": "30"}), Stall()], ids=["waiting-before-it-joins", "joining"]
+)
+def test_ctrl_c_while_the_stream_is_taken_up_again_ends_at_once_and_cancels_once(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate, fault: Fault
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with looping(proxy.url, transport, thread_id, gate) as program:
+        proxy.script(fault, match="GET ", repeat=True)
+        proxy.cut_all("rst")
+        proxy.wait_until(lambda: fault in proxy.happened)
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=3)
+    assert b"KeyboardInterrupt" in said
+    assert cancels(proxy) == 1
+    assert settled(client, thread_id).status == "interrupted"
+
+
+@both_transports
+@pytest.mark.parametrize("how", ["fin", "eof", "rst"])
+def test_a_cut_is_not_leaving(client: Client, transport: str, proxy: FaultProxy, gate: Gate, how: str) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport) as cut:
+        with cut.runs.stream(thread_id, "slow", input=GREETING, config=gate.config) as run:
+            text = run.text()
+            first = next(text)
+            proxy.cut_all(how)
+            gate.open()
+            assert "".join([first, *text]) == WHOLE
+    assert len(proxy.streams) > 1
+    assert cancels(proxy) == 0
+    assert settled(client, thread_id).status == "success"
+
+
+@both_transports
+def test_whoever_leaves_because_the_stream_was_lost_leaves_the_run_going(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport, reconnect=0) as cut:
+        with pytest.raises(StreamLost) as lost:
+            with cut.runs.stream(thread_id, "slow", input=GREETING, config=gate.config) as run:
+                text = run.text()
+                first = next(text)
+                proxy.cut_all("rst")
+                next(text)
+    gate.open()
+    assert cancels(proxy) == 0
+    assert lost.value.cursor is not None
+    with client.runs.resume(lost.value.cursor) as rest:
+        assert "".join([first, *rest.text()]) == WHOLE
+    assert settled(client, thread_id).status == "success"
+
+
+@pytest.mark.parametrize("transport", ["sse"])
+def test_whoever_leaves_where_parts_are_gone_leaves_the_run_going(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport) as cut:
+        options: Any = {"input": GREETING, "config": gate.config, "stream_resumable": False}
+        with pytest.raises(StreamLost):
+            with cut.runs.stream(thread_id, "slow", **options) as run:
+                for part in run:
+                    if part.kind == "messages":
+                        proxy.cut_all("rst")
+    gate.open()
+    assert cancels(proxy) == 0
+    assert settled(client, thread_id).status == "success"
+
+
+@both_transports
+def test_a_run_that_was_left_is_cancelled_once_however_often_it_is_left(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport) as one:
+        with one.runs.stream(thread_id, "slow", input=GREETING, config=gate.config) as run:
+            next(run.text())
+            run.cancel()
+            run.close()
+            run.cancel("rollback")
+        del run
+    assert cancels(proxy) == 1
+    assert settled(client, thread_id).status == "interrupted"
+
+
+@both_transports
+@pytest.mark.parametrize("leave", ["close", "__exit__", "__del__", "detach"])
+def test_a_run_that_may_go_on_is_never_cancelled(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate, leave: str
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport) as one:
+        on_close = "cancel" if leave == "detach" else "continue"
+        run = one.runs.stream(thread_id, "slow", input=GREETING, config=gate.config, on_close=on_close)
+        next(run.text())
+        getattr(run, leave)(*([None] * 3 if leave == "__exit__" else []))
+        proxy.wait_until(lambda: proxy.streams != [] and proxy.open_connections <= 2)
+    gate.open()
+    assert settled(client, thread_id).status == "success"
+    assert cancels(proxy) == 0
+
+
+@both_transports
+def test_letting_go_of_a_detached_or_resumed_stream_cancels_nothing(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport) as one:
+        run = one.runs.stream(thread_id, "slow", input=GREETING, config=gate.config)
+        next(run.text())
+        cursor = run.detach()
+        del run
+        with one.runs.resume(cursor):
+            pass
+        one.runs.resume(cursor)
+        gate.open()
+        assert settled(one, thread_id).status == "success"
+    assert cancels(proxy) == 0
+
+
+@both_transports
+def test_a_resumed_stream_cancels_its_run_if_it_is_told_to(client: Client, gate: Gate) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    run = client.runs.stream(thread_id, "slow", input=GREETING, config=gate.config)
+    next(run.text())
+    with client.runs.resume(run.detach(), on_close="cancel") as rest:
+        pass
+    assert rest.outcome == "cancelled"
+    assert settled(client, thread_id).status == "interrupted"
+
+
+@both_transports
+def test_a_run_that_is_rolled_back_while_its_connection_is_cut_ends_as_cancelled(
+    client: Client, transport: str, proxy: FaultProxy, gate: Gate
+) -> None:
+    thread_id = client.threads.create().thread_id
+    gate.allow(1)
+    with Client(proxy.url, transport=transport) as cut:
+        with cut.runs.stream(thread_id, "slow", input=GREETING, config=gate.config) as run:
+            text = run.text()
+            next(text)
+            assert run.run_id is not None
+            proxy.refuse()
+            proxy.cut_all("rst")
+            client.runs.cancel(thread_id, run.run_id, action="rollback", wait=True)
+            proxy.accept_again()
+            assert list(text) == []
+            assert run.outcome == "cancelled"
 
 
 def test_a_run_started_over_websocket_can_be_joined_over_sse(server_url: str, gate: Gate) -> None:
