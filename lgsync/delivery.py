@@ -2,12 +2,13 @@
 
 One for every transport. What to do is decided by :mod:`lgsync.policy`; this does it. A clean end of the wire is only a
 hint: a finished run, a paused one, a cancelled one and a cut proxy look alike. So unless an ``error`` part or the wire
-itself told, the run's status is asked, and a run that has not ended is joined again. Only joins and questions are
-repeated, never the request that started the run.
+itself told, the run's status is asked, and a run that has not ended is joined again; one that has is looked at once
+more, for what it said after the cut. Only joins and questions are repeated, never the request that started the run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -110,6 +111,8 @@ class Delivery:
         self._closing = Closing()
         self._ready: Deque[Item] = deque()
         self._ended: Optional[str] = None
+        # How the run ended, as its status says: known before it is known that all it said was read.
+        self._found: Optional[str] = None
         # A run that was not kept for joining begins somewhere in the middle, without saying so.
         self._misses_its_start = isinstance(start, RunJoin)
         # A join that names no modes learns from what it sees.
@@ -200,21 +203,45 @@ class Delivery:
         return Gap(error)
 
     def _end_of_wire(self) -> None:
-        """The connection ended cleanly. If the run has ended too, so has the stream."""
+        """The connection ended cleanly. If the run has ended too, and all that it said was read, so has the stream."""
         if self._closing.is_set():
             return
-        source = self._source
-        outcome = "error" if self.failure else source.outcome or self._ask_outcome()
+        outcome = "error" if self.failure else self._source.outcome or self._found or self._ask_outcome()
         if self._closing.is_set():
             return
         if outcome is None:
             url = self._run_path()
             self._take_up_again(ConnectionLost("the connection ended while the run was still going on", url=url))
             return
-        self._ready.extend(source.finish())
+        if self._may_have_said_more(outcome) and self._look_again(outcome):
+            return
+        self._ready.extend(self._source.finish())
         if self._policy.owes and outcome != "cancelled":
-            self._ready.append(self._gap(self._lost("the server no longer has all of what the run said")))
+            self._exact = False
+            # Of a run that is over, a server may soon forget what it said: looking again for more shows no loss.
+            if self._found is None:
+                self._ready.append(self._gap(self._lost("the server no longer has all of what the run said")))
         self._ended = outcome
+
+    def _may_have_said_more(self, outcome: str) -> bool:
+        """Whether the connection may have been cut, though cleanly, before all was read; it looks alike."""
+        told = self.failure is not None or self._source.outcome is not None or self._source.conclusive
+        return not (told or outcome == "cancelled" or self._found is not None or self._policy.owes)
+
+    def _look_again(self, outcome: str) -> bool:
+        """Join once more, for what the run may have said after the end of the wire; False if that cannot be had."""
+        self._found = outcome
+        self._exact = self._exact and self._source.exact
+        join = self._policy.rejoining()
+        source = None
+        if not join.gap and self.thread_id is not None:
+            with contextlib.suppress(LgsyncError):
+                source = self._closing.call(functools.partial(self._join, join.position), _close)
+        if source is None:
+            self._exact = False
+            return False
+        self._go_on(source, False)
+        return True
 
     def _note(self, part: StreamPart) -> None:
         kind = part.kind

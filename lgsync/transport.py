@@ -199,6 +199,8 @@ class PartSource(ABC):
     heartbeats: int = 0
     #: "success", "interrupted", "cancelled" or "error" if the wire itself said how the run ended; None if it cannot.
     outcome: Optional[str] = None
+    #: True if a clean end without an outcome still means that nothing more was to come, on this wire.
+    conclusive: bool = False
     #: False if some messages came in a form that lacks fields which the thread's state has.
     exact: bool = True
 

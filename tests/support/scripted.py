@@ -22,12 +22,15 @@ Step = Union[StreamPart, BaseException, threading.Event, Callable[[], None]]
 class ScriptedSource(PartSource):
     """Plays steps: a part is given, an exception raised, an Event waited for, a function called."""
 
-    def __init__(self, steps: Iterable[Step], *, outcome: Optional[str] = None, exact: bool = True) -> None:
+    def __init__(
+        self, steps: Iterable[Step], *, outcome: Optional[str] = None, exact: bool = True, conclusive: bool = True
+    ) -> None:
         self.thread_id = THREAD
         self.run_id = RUN
         self._steps = iter(steps)
         self._ending = outcome
         self.exact = exact
+        self.conclusive = conclusive
         self.last_activity = time.monotonic()
         self.closed = threading.Event()
         self.waiting = threading.Event()

@@ -18,6 +18,7 @@ from lgsync.errors import (
     DecodeError,
     EventTooLarge,
     InternalServerError,
+    LgsyncError,
     NotFoundError,
     PermissionDeniedError,
     PositionLost,
@@ -244,6 +245,40 @@ def test_a_clean_end_of_a_run_that_goes_on_is_joined_again() -> None:
     one, transport = deliver([part("1")], [part("1"), part("2")], answers={**run_answers(), **run})
     assert [p.id for p in drain(one)] == ["1", "2"]
     assert joins(transport) == ["-1"]
+
+
+def test_what_a_run_said_after_a_clean_cut_is_found_once_it_is_over() -> None:
+    one, transport = deliver([part("1"), part("2")], [part("2"), part("3")], source={"conclusive": False})
+    assert [p.id for p in drain(one)] == ["1", "2", "3"]
+    assert (joins(transport), len(transport.requests)) == (["1"], 1)
+    assert not one.needs_state
+
+
+def test_what_a_server_forgot_of_a_run_that_is_over_is_no_loss_but_the_state_is_asked() -> None:
+    one, _ = deliver([part("1")], [], source={"conclusive": False})
+    assert [p.id for p in drain(one)] == ["1"]
+    assert (one.outcome, one.needs_state) == ("success", True)
+
+
+@pytest.mark.parametrize("error", [AWAY, NotFoundError("404", url="http://server", status_code=404)])
+def test_a_run_that_is_over_and_cannot_be_looked_at_again_ends_as_its_state_says(error: LgsyncError) -> None:
+    one, _ = deliver([part("1")], error, source={"conclusive": False})
+    assert [p.id for p in drain(one)] == ["1"]
+    assert (one.outcome, one.needs_state) == ("success", True)
+
+
+def test_a_run_that_is_not_kept_is_not_looked_at_again_but_the_state_is_asked() -> None:
+    one, transport = deliver([part(None)], source={"conclusive": False}, resumable=False)
+    drain(one)
+    assert joins(transport) == []
+    assert one.needs_state
+
+
+@pytest.mark.parametrize("source", [{"conclusive": True}, {"conclusive": False, "outcome": "success"}])
+def test_a_wire_that_tells_its_end_is_not_looked_at_again(source: Mapping[str, Any]) -> None:
+    one, transport = deliver([part("1")], source=source)
+    drain(one)
+    assert joins(transport) == []
 
 
 def test_a_cut_before_the_first_part_begins_at_the_start() -> None:
