@@ -19,7 +19,8 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*(?=\()")
 
 def interrupts_in(state: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """What the thread waits for: ``{"id", "value"}`` each, those of subgraphs too."""
-    found = [interrupt for task in _tasks(state) for interrupt in task.get("interrupts") or ()]
+    lists = [task.get("interrupts") for task in _tasks(state)]
+    found = [interrupt for each in lists if isinstance(each, list) for interrupt in each]
     return [interrupt for interrupt in found if isinstance(interrupt, dict)]
 
 

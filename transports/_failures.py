@@ -30,6 +30,9 @@ _TLS_ENDINGS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 # What OpenSSL's versions call an answer that is not TLS.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 
+# A strange answer may be quoted at any length.
+_CAUSE_CHARS = 200
+
 # How a TLS server's alert begins, read as if it were a status line.
 _TLS_ALERT = "\x15\x03"
 
@@ -44,7 +47,9 @@ def translated(url: str, timeout: Optional[Timeout] = None, *, reading: bool = F
         yield
     except LgsyncError:
         raise
-    except (requests_errors.InvalidHeader, UnicodeEncodeError):
+    except (requests_errors.InvalidHeader, UnicodeEncodeError) as exc:
+        if _find(exc, urllib3_errors.InvalidHeader):
+            raise _not_answered(url, timeout, exc) from exc
         # These hold the header's value, which may be a key.
         raise ConfigurationError(
             f"No request can be made to {url}: a header is no text, begins with a blank, or holds a line break or "
@@ -158,4 +163,6 @@ def _cause(exc: BaseException) -> str:
             return "the body ended too early"
         if isinstance(one, OSError) and not isinstance(one, requests.RequestException):
             words = one.strerror or str(one) or words
+        elif isinstance(one, (http.client.HTTPException, urllib3_errors.InvalidHeader)):
+            words = str(one)[:_CAUSE_CHARS] or words
     return words

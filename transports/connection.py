@@ -120,7 +120,7 @@ class Target(NamedTuple):
 
 
 def open_connection(
-    target: Target, *, timeout: Timeout, max_message_bytes: int, compression: Optional[str] = None
+    target: Target, *, timeout: Timeout, max_event_bytes: int, compression: Optional[str] = None
 ) -> Connection:
     """Connect; returns once the server has accepted the handshake. ``compression`` is "deflate", or None for none.
 
@@ -145,12 +145,12 @@ def open_connection(
                 # Silence is answered by pings of our own, and only where somebody reads.
                 ping_interval=None,
                 close_timeout=_CLOSE_SECONDS,
-                max_size=max_message_bytes,
+                max_size=max_event_bytes,
                 max_queue=_QUEUED_FRAMES,
                 create_connection=_Guarded,
             )
         )
-    return Connection(connection, stack, url, max_message_bytes)
+    return Connection(connection, stack, url, max_event_bytes)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ __all__ = ["ByteStream", "HTTPTransport"]
 _POOL_SIZE = 512
 
 _MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 _READ_BYTES = 65536
 
@@ -153,8 +154,10 @@ class HTTPTransport(Transport):
         hops = 0
         while True:
             with self._closing_noticed(), translated(asked, call.timeout):
-                answer = _send_once(session, url, call, params=None if hops else call.params)
-            target = _redirect_target(answer, call.method, asked, url)
+                answer, location = _send_once(session, url, call, params=None if hops else call.params)
+            if answer.status_code < 200:
+                raise _interim_error(answer, asked)
+            target = _redirect_target(answer, location, call.method, asked, url)
             if target is None:
                 return answer
             hops += 1
@@ -353,17 +356,28 @@ def _closed_error(url: str) -> ClientClosed:
 
 def _send_once(
     session: requests.Session, url: str, call: _Call, *, params: Optional[Mapping[str, Any]]
-) -> requests.Response:
+) -> Tuple[requests.Response, Optional[str]]:
+    """The answer, and where it redirects to."""
     body = None if call.json is None else codec.encode(call.json)
     if body is not None:
         call.headers.setdefault("Content-Type", "application/json")
+    places: List[str] = []
+
+    def keep_location(answer: requests.Response, **_: Any) -> None:
+        # Where it saw one, requests would look where it leads though it may not go there, and for that read the body of
+        # the redirect to its end, however long that is.
+        if answer.status_code in _REDIRECTS and "location" in answer.headers:
+            places[:] = [answer.headers.pop("location")]
+
     auth = _as_it_is if _has_authorization(session, call.headers) else None
     prepared = session.prepare_request(
         requests.Request(call.method, url, headers=call.headers, params=_query(params), data=body, auth=auth)
     )
+    prepared.hooks["response"].append(keep_location)
     _restore_path(prepared, url)
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
-    return session.send(prepared, timeout=call.timeout[:2], allow_redirects=False, **settings)
+    answer = session.send(prepared, timeout=call.timeout[:2], allow_redirects=False, **settings)
+    return answer, (places[0] if places and answer.status_code in _REDIRECTS else None)
 
 
 def _query(params: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -389,10 +403,11 @@ def _restore_path(prepared: requests.PreparedRequest, url: str) -> None:
         prepared.url = urlsplit(prepared.url)._replace(path=quote(path, safe=_PATH_CHARS)).geturl()
 
 
-def _redirect_target(answer: requests.Response, method: str, asked: str, url: str) -> Optional[str]:
+def _redirect_target(
+    answer: requests.Response, location: Optional[str], method: str, asked: str, url: str
+) -> Optional[str]:
     """Where to go on, or None if the answer is no redirect; raises ResponseError if it must not be followed."""
-    location = answer.headers.get("location")
-    if answer.status_code not in (301, 302, 303, 307, 308) or not location:
+    if not location:
         return None
     try:
         target = urljoin(url, location)
@@ -404,6 +419,18 @@ def _redirect_target(answer: requests.Response, method: str, asked: str, url: st
     if answer.status_code not in (307, 308) and method.upper() not in ("GET", "HEAD"):
         raise _redirect_error(answer, asked, target, f"with a status that would turn {method} into GET")
     return target
+
+
+def _interim_error(answer: requests.Response, asked: str) -> ResponseError:
+    # The answer itself is still to come on this connection, and must not answer another call.
+    answer.raw.close()
+    answer.close()
+    return ResponseError(
+        f"{asked} answered {answer.status_code} first, which only says that an answer will follow and was not asked "
+        "for. Does a proxy stand in between?",
+        url=asked,
+        status=answer.status_code,
+    )
 
 
 def _redirect_error(answer: requests.Response, asked: str, target: str, why: str) -> ResponseError:

@@ -101,7 +101,7 @@ class RunCalls:
     def command(self, method: str, params: Mapping[str, Any]) -> str:
         """Send a command that starts a run; returns the run's id. Raises ResponseError if no run comes of it."""
         # An answer's reply names no run. The same answer may have been given before, so new runs must be told from old.
-        before = {run.get("run_id") for run in self._runs()} if "responses" in params else set()
+        before = {str(run.get("run_id")) for run in self._runs()} if "responses" in params else set()
         body = {"id": 1, "method": method, "params": params}
         answer = self._data("POST", f"{self.path}/commands", json=body)
         url = self._transport.url_of(f"{self.path}/commands")
@@ -128,8 +128,7 @@ class RunCalls:
         deadline, pause = time.monotonic() + _LISTED_WITHIN, _FIRST_PAUSE
         while True:
             for run in self._runs():
-                command = (run.get("kwargs") or {}).get("command") or {}
-                if run.get("run_id") not in before and command.get("resume") == sent:
+                if str(run.get("run_id")) not in before and _resumed_with(run) == sent:
                     return str(run.get("run_id"))
             if time.monotonic() >= deadline:
                 return None
@@ -165,6 +164,12 @@ class RunCalls:
         if answer is None:
             raise ClientClosed(f"The stream of run {self.run_id} was closed")
         return answer[0]
+
+
+def _resumed_with(run: Mapping[str, Any]) -> Any:
+    kwargs = run.get("kwargs")
+    command = kwargs.get("command") if isinstance(kwargs, dict) else None
+    return command.get("resume") if isinstance(command, dict) else None
 
 
 def _dicts(value: Any) -> List[Dict[str, Any]]:

@@ -160,7 +160,7 @@ class WebSocketTransport(HTTPTransport):
         target = Target.of(session, url, self._headers({}, run.headers), run.params)
         compression = (None if target.loopback else "deflate") if self.compression == "auto" else self.compression
         return open_connection(
-            target, timeout=run.timeout, max_message_bytes=self.max_event_bytes, compression=compression
+            target, timeout=run.timeout, max_event_bytes=self.max_event_bytes, compression=compression
         )
 
 

@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from typing import Any, Deque, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
-from ..errors import ConnectionLost, ConnectionTimeout, LgsyncError, NotFoundError, PositionLost
+from ..errors import ConnectionLost, ConnectionTimeout, EventTooLarge, LgsyncError, NotFoundError, PositionLost
 from ..parts import StreamPart
 from ..thread_state import UNFINISHED, failure_in, interrupts_in
 from ..transport import PartSource, Timeout
@@ -127,6 +127,7 @@ class WebSocketSource(PartSource):
                 self._silence()
         except LgsyncError:
             self._connection.close()
+            self._over = True
             if not self._closing.is_set():
                 raise
         # What never began here, or came on half of the subscriptions, was not all that the run said.
@@ -149,11 +150,22 @@ class WebSocketSource(PartSource):
             raise protocol_error(frame, request="GET", url=url, command="subscription.subscribe")
         if kind == "event":
             self._early.append(frame)
+            if self._unconfirmed and self._connection.received > self._connection.max_event_bytes:
+                raise self._too_early()
         elif isinstance(frame.get("id"), int):
             self._unconfirmed.pop(frame["id"], None)
         # Each subscription replays on its own; together they are in order again by their number.
         if not self._unconfirmed:
             self._hear()
+
+    def _too_early(self) -> EventTooLarge:
+        connection = self._connection
+        return EventTooLarge(
+            f"{connection.url} sent more than {connection.max_event_bytes} bytes and confirmed no subscription yet; "
+            "build the transport with a larger max_event_bytes if so much of the thread may have to be replayed",
+            url=connection.url,
+            status=101,
+        )
 
     def _hear(self) -> None:
         early, self._early = self._early, []
@@ -274,7 +286,8 @@ class WebSocketSource(PartSource):
     def _waiting(self) -> List[Dict[str, Any]]:
         """What this run made the thread wait for."""
         state = self._state()
-        latest = (state.get("metadata") or {}).get("run_id")
+        metadata = state.get("metadata")
+        latest = metadata.get("run_id") if isinstance(metadata, dict) else None
         return interrupts_in(state) if latest in (None, self.run_id) else []
 
     def _finish(self, outcome: Optional[str], waiting: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -320,7 +333,9 @@ class _Resume(NamedTuple):
     @classmethod
     def of(cls, position: str) -> _Resume:
         event_id, mark, count = position.rpartition("#")
-        return cls(event_id, int(count) + 1) if mark and count.isdigit() else cls(position, None)
+        # A server's own id may end like this too, but not in as many digits.
+        counted = mark and count.isascii() and count.isdigit() and len(count) < 10
+        return cls(event_id, int(count) + 1) if counted else cls(position, None)
 
 
 class _SignsOfLife:

@@ -129,7 +129,7 @@ def opened(
 ) -> Connection:
     with requests.Session() as session:
         target = Target.of(session, f"{server.url}/stream", KEY)
-    return open_connection(target, timeout=Timeout(seconds, 5), max_message_bytes=limit, compression=compression)
+    return open_connection(target, timeout=Timeout(seconds, 5), max_event_bytes=limit, compression=compression)
 
 
 def end_of(connection: Connection, kind: Type[LgsyncError]) -> LgsyncError:
