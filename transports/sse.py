@@ -6,12 +6,15 @@ import contextlib
 import dataclasses
 import functools
 import json
+import math
 import re
 import time
 from collections import deque
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, Union
 from urllib.parse import unquote
+
+from urllib3.response import HTTPResponse
 
 from ..answers import refuse_unless_ok
 from ..errors import ConnectionLost, EventTooLarge, LgsyncError, PositionLost, ResponseError, status_error
@@ -21,7 +24,7 @@ from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, T
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport
-from .overlap import Overlap
+from .overlap import MISSING, REPEATED, UNSURE, Overlap
 
 __all__ = ["SSESource", "SSETransport"]
 
@@ -41,6 +44,9 @@ _NOT_KEPT = frozenset(["messages/metadata", "messages/partial", "messages/comple
 
 # Servers work the Date header out once a second, or later when they are busy.
 _OLD_DATE = 2.0
+
+# Pauses before a join is made again to be sure: the first outlasts the millisecond in doubt, by whatever clock.
+_TO_BE_SURE = (0.003, 0.01, 0.05, 0.2, 0.5)
 
 # The positions that stand for a run's start.
 _STARTS = ("-1", "0", "-", "0-0")
@@ -68,10 +74,7 @@ class SSETransport(HTTPTransport):
 
     def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
         if isinstance(start, RunJoin):
-            asked = time.monotonic()
-            stream = self._join(start)
-            overlap = _overlap(stream.headers, time.monotonic() - asked)
-            return JoinedSource(stream, self.max_event_bytes, start, self._join, overlap)
+            return JoinedSource(self._join(start), self.max_event_bytes, start, self._join)
         stream = self._start(start)
         source = SSESource(stream, self.max_event_bytes)
         thread_id, source.run_id = _ids_of(stream.headers)
@@ -90,15 +93,18 @@ class SSETransport(HTTPTransport):
     def _join(self, join: RunJoin) -> ByteStream:
         # Built from the ids: the Location that the server gives lacks the path prefix of the API.
         path = f"/threads/{segment(join.thread_id, 'thread_id')}/runs/{segment(join.run_id, 'run_id')}/stream"
-        headers = dict(join.headers)
+        headers: Dict[str, Union[str, bytes]] = dict(join.headers)
         if join.position is not None:
-            headers["Last-Event-ID"] = join.position
+            # Ids are UTF-8, while requests would write Latin-1, and takes no blanks at the start.
+            headers["Last-Event-ID"] = join.position.strip().encode("utf-8")
         return self._open("GET", path, join, params={**_join_params(join), **join.params}, headers=headers)
 
     def _open(self, method: str, path: str, start: Union[RunStart, RunJoin], **call: Any) -> ByteStream:
         stream = self.open_stream(method, path, timeout=start.timeout, **call)
         if 200 <= stream.status < 300 and _content_type(stream.headers).startswith("text/event-stream"):
-            return stream
+            if _is_readable(stream.headers):
+                return stream
+            raise _unreadable(stream, method)
         raise _no_stream(stream, method)
 
 
@@ -183,10 +189,10 @@ class JoinedSource(SSESource):
         max_event_bytes: int,
         join: RunJoin,
         reopen: Callable[[RunJoin], ByteStream],
-        overlap: Overlap,
     ) -> None:
         super().__init__(stream, max_event_bytes)
-        self._overlap: Optional[Overlap] = overlap if join.position is not None else None
+        self._overlap = None if join.position is None else Overlap(*_window(stream))
+        self._times_unsure = 0
         self.thread_id, self.run_id, self.position = join.thread_id, join.run_id, join.position
         self._join = join
         self._reopen = reopen
@@ -203,7 +209,7 @@ class JoinedSource(SSESource):
         if parts and not self._something_came:
             self._something_came = True
             self._raise_if_refused(parts[0])
-        for part in parts:
+        for number, part in enumerate(parts):
             if self._enveloped is None and is_envelope(part):
                 self._enveloped = Enveloped(self._join)
                 # These are numbered, and told apart by that; and what they are made into is made from what is kept.
@@ -213,20 +219,49 @@ class JoinedSource(SSESource):
                     break
             if self._enveloped is not None:
                 self._ready.extend(self._enveloped.feed(part))
-            elif self._overlap is None or not self._overlap.is_repeated(part):
+                continue
+            verdict = self._judge(part)
+            if verdict is UNSURE:
+                self._ask_again(parts[number:])
+                break
+            if verdict is not REPEATED:
                 self._ready.append(part)
         if self._enveloped is not None:
             self.exact = self._enveloped.exact
+
+    def _judge(self, part: StreamPart) -> Optional[str]:
+        if self._overlap is None or part.kind in self.not_kept:
+            return None
+        verdict = self._overlap.judge(part)
+        if verdict is MISSING:
+            raise self._lost_meanwhile()
+        if verdict is UNSURE and (self._join.cancel_on_disconnect or _loses_by_joins(self._join.modes)):
+            return REPEATED
+        return verdict
+
+    def _ask_again(self, unread: List[StreamPart]) -> None:
+        """Join again, from before the millisecond in which it cannot be told what was sent twice."""
+        assert self._overlap is not None
+        time.sleep(_TO_BE_SURE[min(self._times_unsure, len(_TO_BE_SURE) - 1)])
+        self._times_unsure += 1
+        overlap = self._overlap
+        self._read_on(overlap.before or self._join.position)
+        self._overlap = overlap.asked_again(unread, *_window(self._stream))
 
     def _replay(self, since: int) -> None:
         """Read the run from its start: its messages cannot be told from their middle, nor what was there before."""
         assert self._enveloped is not None
         self._enveloped.since = since
+        self._read_on("-1")
+
+    def _read_on(self, position: Optional[str]) -> None:
+        """Go on with another join, from ``position``."""
         before = self._stream
-        self._stream = self._reopen(dataclasses.replace(self._join, position="-1"))
+        self._stream = self._reopen(dataclasses.replace(self._join, position=position))
         heartbeats = self._framer.heartbeats
         self._framer = Framer(self._framer.max_event_bytes)
         self._framer.heartbeats = heartbeats
+        self._something_came = False
         if self._join.cancel_on_disconnect:
             # Closing it would be taken for leaving.
             self._held = before
@@ -243,10 +278,16 @@ class JoinedSource(SSESource):
         super()._end()
         if self._held is not None:
             self._held.close()
+        if self._overlap is not None and self._overlap.skips and not self._closed:
+            raise self._lost_meanwhile()
         if self._enveloped is not None and self._enveloped.since is not None and not self._closed:
             raise PositionLost(f"{self._stream.url} no longer has the position to go on from", url=self._stream.url)
         # A filter may have left out all that there was.
         self.exact = self.exact and self._something_came
+
+    def _lost_meanwhile(self) -> ConnectionLost:
+        self.close()
+        return ConnectionLost(f"{self._stream.url} no longer has what it gave a moment ago", url=self._stream.url)
 
     def finish(self) -> List[StreamPart]:
         return [] if self._enveloped is None else self._enveloped.finish()
@@ -292,17 +333,40 @@ def _ids_of(headers: Mapping[str, str]) -> Tuple[Optional[str], Optional[str]]:
     return (unquote(thread) if thread else None), unquote(found["run"])
 
 
-def _overlap(headers: Mapping[str, str], seconds: float) -> Overlap:
-    """What a join may send twice: by the server's clock, as far as its answer tells it, which took so many seconds."""
+def _window(stream: ByteStream) -> Tuple[float, float]:
+    """Milliseconds of the server's clock between which a join was made, as far as its answer tells that clock."""
     try:
-        told = parsedate_to_datetime(headers["date"]).timestamp()
+        told = parsedate_to_datetime(stream.headers["date"]).timestamp()
     except (KeyError, TypeError, ValueError):
-        return Overlap(0, -1)
-    return Overlap((told - _OLD_DATE - seconds) * 1000, (told + _OLD_DATE + 2) * 1000)
+        return 0.0, math.inf
+    return (told - _OLD_DATE) * 1000, (told + _OLD_DATE + 2) * 1000
+
+
+def _loses_by_joins(modes: Tuple[str, ...]) -> bool:
+    """Whether parts were asked for that another join would not have."""
+    return "messages" in modes and "messages-tuple" not in modes
 
 
 def _content_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").strip().lower()
+
+
+def _is_readable(headers: Mapping[str, str]) -> bool:
+    """Whether the body is encoded in no way, though that was asked, or in ways that are known here."""
+    encodings = [each.strip().lower() for each in headers.get("content-encoding", "").split(",")]
+    return set(encodings) <= {"", "identity", *HTTPResponse.CONTENT_DECODERS}
+
+
+def _unreadable(stream: ByteStream, method: str) -> ResponseError:
+    stream.close()
+    encoding = stream.headers.get("content-encoding", "")
+    return ResponseError(
+        f"{method} {stream.url} answered with a stream encoded as {encoding!r}, though none was asked for and this "
+        "one cannot be read here. Let the proxy in between pass on the request's Accept-Encoding: identity.",
+        url=stream.url,
+        status=stream.status,
+        content_type=stream.headers.get("content-type", ""),
+    )
 
 
 def _no_stream(stream: ByteStream, method: str) -> ResponseError:
