@@ -6,12 +6,13 @@ import contextlib
 import ipaddress
 import os
 import queue
+import re
 import socket
 import ssl
 import threading
 import time
 from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
@@ -36,6 +37,7 @@ from ..errors import (
 )
 from ..transport import Timeout
 from ._failures import translated
+from .http import MAX_REDIRECTS, REDIRECTS, origin_of
 
 __all__ = ["Connection", "Target", "open_connection"]
 
@@ -124,14 +126,24 @@ def open_connection(
 ) -> Connection:
     """Connect; returns once the server has accepted the handshake. ``compression`` is "deflate", or None for none.
 
-    Raises ConnectionFailed if there is no connection, APIStatusError if the server refuses, ResponseError for a
-    redirect: the key goes nowhere but where it was given for.
+    A redirect is followed within the server's origin. Raises ConnectionFailed if there is no connection, APIStatusError
+    if the server refuses, ResponseError for a redirect elsewhere: the key goes nowhere but where it was given for.
     """
+    for _ in range(MAX_REDIRECTS):
+        try:
+            return _connected(target, timeout, max_event_bytes, compression)
+        except _Redirected as exc:
+            target = target._replace(url=exc.url)
+    url = target.shown_url
+    raise ResponseError(f"{url} redirects again and again: a circle, it seems", url=url, status=307)
+
+
+def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compression: Optional[str]) -> Connection:
     url = target.shown_url
     agent = next((value for name, value in target.headers.items() if name.lower() == "user-agent"), None)
     headers = {name: value for name, value in target.headers.items() if name.lower() not in _NOT_FOR_THE_HANDSHAKE}
     stack = contextlib.ExitStack()
-    with _handshake_translated(url, timeout):
+    with _handshake_translated(target, timeout):
         # Entered as a context manager: websockets 17 warns of any other use.
         connection = stack.enter_context(
             connect(
@@ -154,12 +166,16 @@ def open_connection(
 
 
 @contextlib.contextmanager
-def _handshake_translated(url: str, timeout: Timeout) -> Iterator[None]:
+def _handshake_translated(target: Target, timeout: Timeout) -> Iterator[None]:
     """Turn what websockets raises while it connects into ConnectionFailed, or the error of the server's refusal."""
+    url = target.shown_url
     try:
         with translated(url, timeout), _as_requests_raises():
             yield
     except _Refused as exc:
+        elsewhere = _redirect(target.url, exc.response)
+        if elsewhere is not None:
+            raise _Redirected(elsewhere) from exc
         raise _refusal(url, exc.response) from exc.__cause__
     except (websockets_errors.ProxyError, websockets_errors.InvalidProxy) as exc:
         why = "Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; NO_PROXY exempts hosts."
@@ -390,8 +406,16 @@ class _Refused(Exception):
         self.response = response
 
 
+class _Redirected(Exception):
+    """The handshake is to be made at another path of the same server."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
 class _Guarded(ClientConnection):
-    """A connection that follows no redirect (the key would go along), and that no server can make grow without end."""
+    """A connection that follows no redirect by itself (with the key), and that no server can make grow without end."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._fragments = 0
@@ -417,6 +441,19 @@ class _Guarded(ClientConnection):
         with self.protocol_mutex, contextlib.suppress(OSError):
             self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"more than {_MAX_FRAGMENTS} fragments")
             self.send_data()
+
+
+def _redirect(url: str, response: Handshake) -> Optional[str]:
+    """Where the handshake is to be made instead, if that is the same origin."""
+    places = response.headers.get_all("Location")
+    if response.status_code not in REDIRECTS or len(places) != 1 or not places[0]:
+        return None
+    try:
+        # A WebSocket's scheme has its twin among those of HTTP.
+        there = re.sub(r"^ws(?=s?:)", "http", urljoin(url, places[0]), flags=re.IGNORECASE)
+        return there if origin_of(there) == origin_of(url) else None
+    except ValueError:
+        return None
 
 
 def _refusal(url: str, response: Handshake) -> LgsyncError:

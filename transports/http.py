@@ -23,13 +23,13 @@ from ..paths import join_url
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
 
-__all__ = ["ByteStream", "HTTPTransport"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of"]
 
 # One connection is kept for each of so many threads at once; more connect anew rather than wait.
 _POOL_SIZE = 512
 
-_MAX_REDIRECTS = 10
-_REDIRECTS = (301, 302, 303, 307, 308)
+MAX_REDIRECTS = 10
+REDIRECTS = (301, 302, 303, 307, 308)
 
 _READ_BYTES = 65536
 
@@ -161,8 +161,8 @@ class HTTPTransport(Transport):
             if target is None:
                 return answer
             hops += 1
-            if hops > _MAX_REDIRECTS:
-                raise _redirect_error(answer, asked, target, f"after {_MAX_REDIRECTS} redirects: a circle, it seems")
+            if hops > MAX_REDIRECTS:
+                raise _redirect_error(answer, asked, target, f"after {MAX_REDIRECTS} redirects: a circle, it seems")
             answer.close()
             url = target
 
@@ -366,7 +366,7 @@ def _send_once(
     def keep_location(answer: requests.Response, **_: Any) -> None:
         # Where it saw one, requests would look where it leads though it may not go there, and for that read the body of
         # the redirect to its end, however long that is.
-        if answer.status_code in _REDIRECTS and "location" in answer.headers:
+        if answer.status_code in REDIRECTS and "location" in answer.headers:
             places[:] = [answer.headers.pop("location")]
 
     auth = _as_it_is if _has_authorization(session, call.headers) else None
@@ -377,7 +377,7 @@ def _send_once(
     _restore_path(prepared, url)
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
     answer = session.send(prepared, timeout=call.timeout[:2], allow_redirects=False, **settings)
-    return answer, (places[0] if places and answer.status_code in _REDIRECTS else None)
+    return answer, (places[0] if places and answer.status_code in REDIRECTS else None)
 
 
 def _query(params: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -411,7 +411,7 @@ def _redirect_target(
         return None
     try:
         target = urljoin(url, location)
-        same_origin = _origin(target) == _origin(url)
+        same_origin = origin_of(target) == origin_of(url)
     except ValueError as exc:
         raise _redirect_error(answer, asked, location, f"which is no URL ({exc})") from exc
     if not same_origin:
@@ -444,6 +444,7 @@ def _redirect_error(answer: requests.Response, asked: str, target: str, why: str
     )
 
 
-def _origin(url: str) -> Tuple[str, Optional[str], Optional[int]]:
+def origin_of(url: str) -> Tuple[str, Optional[str], Optional[int]]:
+    """Scheme, host and port, which two URLs of one server have in common; raises ValueError for what is no URL."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

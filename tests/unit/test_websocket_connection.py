@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import hashlib
 import pickle
 import socket
 import threading
 import time
-from typing import Any, Type
+from typing import Any, Callable, Type
 
 import pytest
 import requests
 from event_tape import Tape
+from lgsync.transports.connection import Target, open_connection
 from lgsync.transports.websocket import WebSocketTransport
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
 from thread_server import RUN, THREAD, ThreadServer
@@ -144,12 +147,48 @@ def test_a_server_without_event_streaming_is_named_as_such() -> None:
             server.transport().open_run(server.start())
 
 
-def test_the_key_follows_no_redirect() -> None:
+def test_the_key_follows_no_redirect_to_another_origin() -> None:
     with ThreadServer() as elsewhere, ThreadServer() as server:
         server.handshake = (307, {"Location": f"{elsewhere.url}/threads"}, b"")
         with pytest.raises(ResponseError, match="redirects to"):
             server.transport(headers={"x-api-key": "secret"}).open_run(server.start())
         assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize("scheme", ["", "http", "ws"])
+def test_a_redirect_within_the_server_is_followed(scheme: str) -> None:
+    with RawServer(_redirecting(scheme), _accepting) as server:
+        target = Target(f"{server.url}/old", {"x-api-key": "k"}, None, None)
+        connection = open_connection(target, timeout=Timeout(5, 5), max_event_bytes=1000)
+        assert connection.receive(5) == {"hello": "there"}
+        connection.close()
+
+
+def _redirecting(scheme: str) -> Callable[[Connection], None]:
+    def script(connection: Connection) -> None:
+        request = connection.read_request()
+        place = f"{scheme}://{request.headers['host']}/new" if scheme else "/new"
+        connection.send(f"HTTP/1.1 307 There\r\nLocation: {place}\r\nConnection: close\r\n\r\n".encode())
+
+    return script
+
+
+def _accepting(connection: Connection) -> None:
+    request = connection.read_request()
+    assert (request.path, request.headers["x-api-key"]) == ("/new", "k")
+    key = request.headers["sec-websocket-key"].encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    accept = base64.b64encode(hashlib.sha1(key).digest())
+    head = b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept
+    data = b'{"hello": "there"}'
+    connection.send(head + b"\r\n\r\n\x81" + bytes([len(data)]) + data)
+    connection.peer_closed()
+
+
+def test_redirects_in_a_circle_are_not_followed_for_ever() -> None:
+    with ThreadServer() as server:
+        server.handshake = (307, {"Location": "/again"}, b"")
+        with pytest.raises(ResponseError, match="circle"):
+            server.transport().open_run(server.start())
 
 
 def test_a_server_that_is_not_there_is_said_so_with_advice() -> None:
