@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from urllib3.response import HTTPResponse
 
 from ..answers import refuse_unless_ok
+from ..closing import Closing
 from ..errors import ConnectionLost, EventTooLarge, LgsyncError, PositionLost, ResponseError, status_error
 from ..parts import StreamPart
 from ..paths import segment
@@ -199,8 +200,10 @@ class JoinedSource(SSESource):
         self._enveloped: Optional[Enveloped] = None
         self._held: Optional[ByteStream] = None
         self._something_came = False
+        self._closing = Closing()
 
     def close(self) -> None:
+        self._closing.set()
         super().close()
         if self._held is not None:
             self._held.close()
@@ -256,8 +259,11 @@ class JoinedSource(SSESource):
 
     def _read_on(self, position: Optional[str]) -> None:
         """Go on with another join, from ``position``."""
-        before = self._stream
-        self._stream = self._reopen(dataclasses.replace(self._join, position=position))
+        join = dataclasses.replace(self._join, position=position)
+        stream = self._closing.call(lambda: self._reopen(join), ByteStream.close)
+        if stream is None:
+            return
+        before, self._stream = self._stream, stream
         heartbeats = self._framer.heartbeats
         self._framer = Framer(self._framer.max_event_bytes)
         self._framer.heartbeats = heartbeats
