@@ -113,6 +113,8 @@ class Delivery:
         self._ended: Optional[str] = None
         # How the run ended, as its status says: known before it is known that all it said was read.
         self._found: Optional[str] = None
+        # Nothing but the state can tell whether that was read.
+        self._unproven = False
         # A run that was not kept for joining begins somewhere in the middle, without saying so.
         self._misses_its_start = isinstance(start, RunJoin)
         # A join that names no modes learns from what it sees.
@@ -217,9 +219,9 @@ class Delivery:
             return
         self._ready.extend(self._source.finish())
         if self._policy.owes and outcome != "cancelled":
-            self._exact = False
             # Of a run that is over, a server may soon forget what it said: looking again for more shows no loss.
-            if self._found is None:
+            self._unproven = self._found is not None
+            if not self._unproven:
                 self._ready.append(self._gap(self._lost("the server no longer has all of what the run said")))
         self._ended = outcome
 
@@ -237,11 +239,10 @@ class Delivery:
         if not join.gap and self.thread_id is not None:
             with contextlib.suppress(LgsyncError):
                 source = self._closing.call(functools.partial(self._join, join.position), _close)
-        if source is None:
-            self._exact = False
-            return False
-        self._go_on(source, False)
-        return True
+        self._unproven = source is None
+        if source is not None:
+            self._go_on(source, False)
+        return source is not None
 
     def _note(self, part: StreamPart) -> None:
         kind = part.kind
@@ -394,8 +395,17 @@ class Delivery:
     @property
     def needs_state(self) -> bool:
         """Whether what the stream showed may differ from what the thread now holds."""
-        shown = self._shows_state and self._exact and self._source.exact and not self._misses_its_start
-        return self.thread_id is not None and not shown
+        return self.thread_id is not None and (self._unproven or not self._shows_all)
+
+    @property
+    def cut_short(self) -> Optional[StreamLost]:
+        """The error to tell if the state shows that the run said more than was read; None if it may just add to it."""
+        told = self._unproven and self._shows_all
+        return self._lost("the connection ended before all that the run said was read") if told else None
+
+    @property
+    def _shows_all(self) -> bool:
+        return self._shows_state and self._exact and self._source.exact and not self._misses_its_start
 
     def state(self) -> Dict[str, Any]:
         """The thread's state after the run (``GET /threads/{thread_id}/state``), fetched once.

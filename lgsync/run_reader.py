@@ -125,8 +125,10 @@ class RunReader:
         self._batches += 1
         if isinstance(raw, End):
             changes = self.settle(raw.values, raw.known) if raw.settles else []
+            gap = self.delivery.cut_short if any(map(_is_news, changes)) else None
+            self.gaps += [] if gap is None else [gap]
             outcome = "unknown" if self._failure else self.delivery.outcome or "unknown"
-            return Batch(None, changes + self.accumulator.close(outcome), None, self._batches, before)
+            return Batch(None, changes + self.accumulator.close(outcome), gap, self._batches, before)
         if isinstance(raw, Gap):
             self.gaps.append(raw.error)
             self.at_gap = True
@@ -225,3 +227,8 @@ class RunReader:
         told = {message.id for message in self.accumulator.run_messages}
         first = next((place for place, id_ in enumerate(ids) if id_ in told), 0)
         return any(id_ not in told for id_ in ids[first:])
+
+
+def _is_news(message: Message) -> bool:
+    """Whether the state told something of a message that the stream had not."""
+    return message.source == "state" and (bool(message.delta.text) or message.status == "complete")

@@ -277,6 +277,23 @@ def test_messages_alone_are_settled_by_the_state() -> None:
     assert (last.text, last.status, last.source) == ("Hello, rewritten", "revised", "state")
 
 
+def test_a_clean_cut_that_only_the_state_shows_is_told_and_its_messages_made_whole() -> None:
+    answers = run_answers(thread_state=state(whole("ai", "Hello", id="m1")))
+    run, _ = stream(*HELLO[:1], answers=answers, source={"conclusive": False}, stream_resumable=False)
+    views = run.views("parts", "messages")
+    assert [name for name, _ in (next(views), next(views), next(views))] == ["parts", "messages", "messages"]
+    with pytest.raises(StreamLost, match="before all that the run said was read"):
+        next(views)
+    assert list(views) == []
+    assert (run.final_text(), run.outcome) == ("Hello", "success")
+
+
+def test_a_clean_end_of_which_the_state_shows_nothing_new_is_the_end() -> None:
+    answers = run_answers(thread_state=state(whole("ai", "Hello", id="m1")))
+    run, _ = stream(*HELLO, answers=answers, source={"conclusive": False}, stream_resumable=False)
+    assert len(list(run)) == len(HELLO)
+
+
 def test_a_state_that_cannot_be_read_does_not_hide_that_the_run_failed() -> None:
     answers = {f"GET /threads/{THREAD}/state": ConnectionFailed("refused", url="http://server")}
     run, _ = stream(chunk("Hel"), FAILURE, answers=answers, stream_mode="messages-tuple")
