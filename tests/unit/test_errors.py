@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import pickle
-from typing import Any, Dict, Type
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, Type
 
 import pytest
 
@@ -79,25 +81,69 @@ def test_a_html_body_is_kept_and_cut_short_in_the_message() -> None:
     assert error.body.startswith("<html>")
 
 
-EXAMPLES = [
-    refused(404, {"detail": "gone"}),
-    run_error({"error": "ValueError", "message": "no"}, thread_id="t", run_id="r"),
-    errors.ConnectionFailed("failed", url="http://server"),
-    errors.ConnectionTimeout("silent", url="http://server"),
-    errors.ResponseError("html", url="u", status=200, content_type="text/html", snippet="<"),
-    errors.UnsupportedByTransport("no", option="context", transport="websocket", alternatives=("sse",)),
-    errors.StreamLost("lost", thread_id="t", run_id="r", cursor="lgsync1.x"),
-    errors.DeadlineExceeded("late", thread_id="t", run_id="r"),
-    errors.ClientClosed("closed"),
+PLACE = {"thread_id": "t", "run_id": "r", "cursor": "lgsync1.x"}
+BODY = {"detail": "gone", "code": "c", "param": "p", "type": "t"}
+
+EXAMPLES: List[LgsyncError] = [
+    errors.LgsyncError("something"),
     errors.ConfigurationError("wrong"),
+    errors.WrongType("no mapping"),
+    errors.UnsupportedByTransport("no", option="context", transport="websocket", alternatives=("sse",)),
+    errors.ClientClosed("closed"),
+    errors.ConnectionFailed("failed", url="http://server"),
+    errors.ConnectionLost("lost", url="http://server"),
+    errors.ConnectionTimeout("silent", url="http://server"),
+    errors.PositionLost("gone", url="http://server"),
+    errors.DeadlineExceeded("late", **PLACE),
+    errors.ResponseError("html", url="u", status=200, content_type="text/html", snippet="<"),
+    errors.DecodeError("no JSON", url="u", status=200, text="{" * 300, content_type="text/event-stream"),
+    errors.EventTooLarge("large", url="u", status=200, content_type="text/event-stream", snippet="x"),
+    *(status_error(s, method="GET", url="u", body=BODY, request_id="r-1", retry_after="3") for s in STATUSES),
+    run_error({"error": "ValueError", "message": "no"}, thread_id="t", run_id="r"),
+    errors.StreamLost("lost", **PLACE),
 ]
 
+every_error = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 
-@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_every_error_survives_pickling_whole(error: LgsyncError) -> None:
-    again = pickle.loads(pickle.dumps(error))
+
+def test_there_is_an_example_of_every_error() -> None:
+    assert {type(error).__name__ for error in EXAMPLES} == set(errors.__all__)
+
+
+def test_an_example_leaves_no_field_empty() -> None:
+    empty = [(type(e).__name__, name) for e in EXAMPLES for name, value in vars(e).items() if value in (None, "", ())]
+    assert empty == []
+
+
+@every_error
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_error_survives_pickling_whole(error: LgsyncError, protocol: int) -> None:
+    assert_the_same(pickle.loads(pickle.dumps(error, protocol)), error)
+
+
+@every_error
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_every_error_survives_copying_whole(error: LgsyncError, copied: Callable[[Any], Any]) -> None:
+    assert_the_same(copied(error), error)
+
+
+@every_error
+def test_every_error_comes_through_a_pool_of_threads_with_its_cause(error: LgsyncError) -> None:
+    cause = OSError(104, "reset")
+
+    def fail() -> None:
+        raise error from cause
+
+    with ThreadPoolExecutor(1) as pool:
+        raised = pool.submit(fail).exception(10)
+    assert raised is error
+    assert raised.__cause__ is cause
+
+
+def assert_the_same(again: LgsyncError, error: LgsyncError) -> None:
+    assert again is not error
     assert type(again) is type(error)
-    assert str(again) == str(error)
+    assert (str(again), again.args) == (str(error), error.args)
     assert vars(again) == vars(error)
 
 
