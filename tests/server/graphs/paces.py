@@ -10,13 +10,15 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
-from scripted_model import ScriptedModel, paced, words
+from scripted_model import ScriptedModel, paced, texts, words
 from typing_extensions import Annotated
 
 
 async def _slowly(state: MessagesState, config: RunnableConfig) -> Dict[str, Any]:
-    count = int(config["configurable"].get("tokens", 10))
-    model = ScriptedModel(script=words("s", count), wait=paced(config, delay=0.05))
+    settings = config["configurable"]
+    count, word = int(settings.get("tokens", 10)), settings.get("word")
+    script = words("s", count) if word is None else texts(*[word] * count)
+    model = ScriptedModel(script=script, wait=paced(config, delay=0.05))
     return {"messages": [await model.ainvoke(state["messages"], config)]}
 
 
@@ -59,7 +61,8 @@ def _alone(name: str, node: Any, schema: Any = MessagesState, **options: Any) ->
     return builder.compile()
 
 
-#: ``configurable.tokens`` tokens (10), one each ``configurable.delay`` seconds (0.05).
+#: ``configurable.tokens`` tokens (10), one each ``configurable.delay`` seconds (0.05); all of them are
+#: ``configurable.word`` if it is given.
 slow = _alone("llm", _slowly)
 
 #: Nothing for ``configurable.seconds`` seconds (12), then one message.
