@@ -24,6 +24,9 @@ __all__ = ["EPOCH", "NothingYet", "Published", "Server", "Wire"]
 EPOCH = 1_795_357_704_321.0
 
 URL = "http://server"
+# More of one server are a loop without end.
+_MOST_JOINS = 5000
+
 MODES = frozenset(["custom", "updates", "values", "messages", "messages-tuple"])
 
 
@@ -80,11 +83,11 @@ class Server(Transport):
         for wire in self.wires:
             wire.end(None)
 
-    def forget(self) -> None:
-        """A restart: what was stored is gone, and every connection broken."""
+    def restart(self, arrived: int) -> None:
+        """What was stored is gone, and every connection broken, after so many more frames."""
         self.stored.clear()
         for wire in self.wires:
-            wire.end(ConnectionLost("reset by peer", url=URL))
+            wire.cut(arrived, ConnectionLost("reset by peer", url=URL))
 
     # -- as a transport ------------------------------------------------------------------------------------------------
 
@@ -93,11 +96,11 @@ class Server(Transport):
         return Capabilities(stream_modes=MODES, default_modes=("messages-tuple", "updates"))
 
     def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
-        self.started.append(start)
         source: PartSource
         if isinstance(start, RunJoin):
             source = JoinedSource(self.connect(start), 2**26, start, self.connect)  # type: ignore[arg-type]
         else:
+            self.started.append(start)
             source = SSESource(self._connected(None), 2**26)  # type: ignore[arg-type]
         source.thread_id, source.run_id = "t", "r"
         return source
@@ -105,6 +108,7 @@ class Server(Transport):
     def connect(self, join: RunJoin) -> Wire:
         """One connection of a join; raises the next of the refusals."""
         self.started.append(join)
+        assert len(self.started) < _MOST_JOINS, "joined again and again, without end"
         if self.refusals:
             raise self.refusals.popleft()
         return self._connected(join.position)
@@ -150,7 +154,7 @@ class Wire:
 
     def __init__(self, server: Server, date: str) -> None:
         self.headers = {"content-type": "text/event-stream", "date": date}
-        self.last_activity = 0.0
+        self.last_activity = server.now / 1000
         self.closed = False
         #: How many parts a read brings at most.
         self.most = 1
@@ -183,7 +187,7 @@ class Wire:
         """Only so many of the frames that are on their way still arrive."""
         while len(self._frames) > arrived:
             self._frames.pop()
-        self.end(ending)
+        self._ended, self._ending = True, ending
 
     def read(self, patience: Optional[float] = None) -> bytes:
         if not (self._frames or self._ended or self.closed):
@@ -191,6 +195,7 @@ class Wire:
         if self.closed:
             return b""
         if self._frames:
+            self.last_activity = self._server.now / 1000
             return b"".join(self._frames.popleft() for _ in range(min(self.most, len(self._frames))))
         if not self._ended:
             raise NothingYet
