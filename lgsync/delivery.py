@@ -288,10 +288,15 @@ class Delivery:
     def _take_up_again(self, error: LgsyncError) -> None:
         """Join the run again, however often it takes, as long as the policy and the deadline allow it."""
         self._exact = self._exact and self._source.exact
+        known = self._drops > 0 or self._found is not None or isinstance(self._start, RunStart)
         self._drops += 1
         self._source.close()
         if self.failure is not None:
             self._ended = "error"
+            return
+        if known and isinstance(error, NotFoundError):
+            # Some refusals come only with what a join says first.
+            self._find_out_why_gone(error)
             return
         retry = (self._source.retry or 0) / 1000
         while not self._pause(error, retry):
@@ -359,7 +364,7 @@ class Delivery:
         return "messages" in modes and "messages-tuple" not in modes and "messages/partial" in self._source.not_kept
 
     def _find_out_why_gone(self, error: NotFoundError) -> None:
-        outcome = self._ask_outcome()
+        outcome = self._found or self._ask_outcome()
         if outcome is None:
             raise error
         self._ended = outcome
@@ -500,11 +505,13 @@ class Delivery:
         return start.payload.get("on_disconnect") == "cancel"
 
     def _outcome_of_missing(self, error: NotFoundError) -> str:
-        """A run that was rolled back is gone; a thread that is gone, is lost."""
+        """A run that was rolled back is gone; a thread that is gone, is lost, and so is what a restart forgot."""
         try:
             self._ask("GET", self._thread_path())
         except NotFoundError:
             raise self._lost("the server no longer knows its thread") from error
+        if self._policy.was_away:
+            raise self._lost("the server was away, and no longer knows the run") from error
         return "cancelled"
 
     def _look_for_a_pause(self, outcome: str) -> str:

@@ -24,6 +24,7 @@ from .errors import (
     APIStatusError,
     ClientClosed,
     ConfigurationError,
+    ConnectionFailed,
     DeadlineExceeded,
     EventTooLarge,
     LgsyncError,
@@ -91,6 +92,8 @@ class Policy:
     ) -> None:
         self.state = "opening"
         self.attempts = 0
+        #: Whether no connection could be made since the server was last heard: it may have been started anew.
+        self.was_away = False
         self._budget = budget
         self._idle = idle
         self._start = start
@@ -180,6 +183,7 @@ class Policy:
         ``retry`` is the pause that the server asks for.
         """
         self.state = "waiting"
+        self.was_away = self.was_away or isinstance(error, ConnectionFailed)
         if isinstance(error, PositionLost):
             self.forget()
         elif self._is_final(error):
@@ -205,6 +209,7 @@ class Policy:
         """The server has been heard: what was lost is found again."""
         self._lost_at = None
         self.attempts = 0
+        self.was_away = False
         self._refusal = ("", 0)
 
     def _position(self) -> Optional[str]:

@@ -377,6 +377,29 @@ def test_a_run_that_was_rolled_back_meanwhile_is_cancelled() -> None:
     assert one.outcome == "cancelled"
 
 
+def test_a_run_that_a_restarted_server_no_longer_knows_is_lost_and_not_cancelled() -> None:
+    gone = NotFoundError("404", url="http://server", status_code=404)
+    one, _ = deliver([part("1"), CUT], AWAY, gone, answers={f"GET /threads/{THREAD}": (200, {})})
+    one.next_part()
+    with pytest.raises(StreamLost, match="no longer knows the run"):
+        one.next_part()
+
+
+@pytest.mark.parametrize("answers", [{f"GET /threads/{THREAD}": (200, {})}, run_answers("interrupted")])
+def test_a_refusal_that_comes_with_what_a_join_says_first_counts_as_one_of_the_join(answers: Any) -> None:
+    gone = NotFoundError("404", url="http://server", status_code=404)
+    one, _ = deliver([part("1"), CUT], [gone], answers=answers)
+    drain(one)
+    assert one.outcome == "cancelled"
+
+
+def test_a_first_join_of_a_run_that_is_not_there_is_refused() -> None:
+    gone = NotFoundError("404", url="http://server", status_code=404)
+    one, _ = deliver([gone], start=RunJoin(THREAD, RUN, position="-1"))
+    with pytest.raises(NotFoundError):
+        one.next_part()
+
+
 def test_a_run_that_the_server_cancels_with_its_connection_is_lost_and_not_just_cancelled() -> None:
     payload = {"on_disconnect": "cancel"}
     one, _ = deliver([part("1"), CUT], [part("1")], payload=payload, answers=run_answers("interrupted"))
