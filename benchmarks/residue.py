@@ -10,8 +10,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, List, NamedTuple
+from uuid import uuid4
 
 import requests
+from pydantic_core import from_json
 from requests.adapters import HTTPAdapter
 
 from lgsync import Client
@@ -29,24 +31,30 @@ _SETTLING = 10.0
 
 
 class Reading(NamedTuple):
-    """What a process held after so many runs; ``pace`` is how many a second there were since the last reading."""
+    """What a process held after so many runs.
+
+    ``pace`` is how many runs a second there were since the last reading, ``objects`` are those that the garbage
+    collector knows of, ``resident`` is in MiB.
+    """
 
     runs: int
     pace: float
     descriptors: int
     sockets: int
     threads: int
+    objects: int
     resident: float
 
     @property
     def row(self) -> str:
         """The reading as a row of a Markdown table."""
-        cells = (f"{self.runs:,}", f"{self.pace:.1f}", *self[2:5], f"{self.resident:.1f}")
+        cells = (f"{self.runs:,}", f"{self.pace:.1f}", *self[2:5], f"{self.objects:,}", f"{self.resident:.1f}")
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def main(transport: str, runs: str, every: str, url: str, once: str, twice: str) -> None:
     """Stream ``runs`` runs, and print a reading as a line of JSON after each ``every``."""
+    _fill_the_parsers_cache()
     with requests.Session() as session, contextlib.ExitStack() as opened:
         session.mount("http://", HTTPAdapter(pool_maxsize=4 * ABREAST))
         given = [Client(each, transport=transport, session=session) for each in (url, once, twice)]
@@ -61,6 +69,12 @@ def main(transport: str, runs: str, every: str, url: str, once: str, twice: str)
             clients.delete_threads()
 
 
+def _fill_the_parsers_cache() -> None:
+    """The JSON parser keeps thousands of short strings for when they come again: let it have all it will ever keep."""
+    for _ in range(100_000):
+        from_json(f'"{uuid4()}"')
+
+
 def _read(runs: int, pace: float, drop_idle: Callable[[], None]) -> Reading:
     """What is held once all that was under way is over; connections kept for the next call are closed before."""
     gc.collect()
@@ -68,7 +82,9 @@ def _read(runs: int, pace: float, drop_idle: Callable[[], None]) -> Reading:
     drop_idle()
     held = _descriptors()
     sockets = [each for each in held if each.startswith("socket:")]
-    return Reading(runs, pace, len(held), len(sockets), len(os.listdir("/proc/self/task")), _resident())
+    return Reading(
+        runs, pace, len(held), len(sockets), len(os.listdir("/proc/self/task")), len(gc.get_objects()), _resident()
+    )
 
 
 def _drop_idle(session: requests.Session) -> None:

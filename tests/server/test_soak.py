@@ -28,8 +28,15 @@ def test_sixty_runs_leave_no_descriptor_and_no_thread(server_url: str, transport
 
 
 def test_growth_beyond_what_is_allowed_is_named(soak: Any) -> None:
-    first = soak.Reading(100, 1.0, 3, 0, 1, 50.0)
-    fine, grown = first._replace(runs=200, resident=52.4), first._replace(runs=200, descriptors=6, threads=2)
+    first = soak.Reading(100, 1.0, 3, 0, 1, 38000, 50.0)
+    fine, grown = (
+        first._replace(runs=200, objects=38050, resident=52.4),
+        first._replace(runs=200, descriptors=6, threads=2, objects=40000),
+    )
 
     assert soak.Soaked("sse", [first, fine]).growth == {}
-    assert soak.Soaked("sse", [first, grown]).growth == {"file descriptors": "3 → 6", "threads": "1 → 2"}
+    assert soak.Soaked("sse", [first, grown]).growth == {
+        "file descriptors": "3 → 6",
+        "threads": "1 → 2",
+        "objects": "38000 → 40000",
+    }
