@@ -113,8 +113,8 @@ class Delivery:
         self._ended: Optional[str] = None
         # How the run ended, as its status says: known before it is known that all it said was read.
         self._found: Optional[str] = None
-        # Nothing but the state can tell whether that was read.
-        self._unproven = False
+        # Nothing but the state can tell whether that was read; and whether what was read showed all that it held.
+        self._unproven, self._whole = False, False
         # A run that was not kept for joining begins somewhere in the middle, without saying so.
         self._misses_its_start = isinstance(start, RunJoin)
         # A join that names no modes learns from what it sees.
@@ -232,7 +232,7 @@ class Delivery:
 
     def _look_again(self, outcome: str) -> bool:
         """Join once more, for what the run may have said after the end of the wire; False if that cannot be had."""
-        self._found = outcome
+        self._found, self._whole = outcome, self._shows_all
         self._exact = self._exact and self._source.exact
         join = self._policy.rejoining()
         source = None
@@ -405,7 +405,7 @@ class Delivery:
     @property
     def cut_short(self) -> Optional[StreamLost]:
         """The error to tell if the state shows that the run said more than was read; None if it may just add to it."""
-        told = self._unproven and self._shows_all
+        told = self._unproven and self._whole
         return self._lost("the connection ended before all that the run said was read") if told else None
 
     @property

@@ -288,6 +288,17 @@ def test_a_clean_cut_that_only_the_state_shows_is_told_and_its_messages_made_who
     assert (run.final_text(), run.outcome) == ("Hello", "success")
 
 
+def test_a_clean_cut_of_a_run_that_a_server_has_forgotten_is_told_too() -> None:
+    answers = run_answers(thread_state=state(whole("ai", "Hello", id="m1")))
+    first = ScriptedSource([update()._replace(id="1"), chunk("Hel")._replace(id="2")], conclusive=False)
+    forgotten = ScriptedSource([], exact=False, conclusive=False)
+    run = Client(transport=ScriptedTransport([first, forgotten], answers)).runs.stream(THREAD, "agent")
+    assert [part.kind for part in (next(run), next(run))] == ["updates", "messages"]
+    with pytest.raises(StreamLost, match="before all that the run said was read"):
+        next(run)
+    assert run.final_text() == "Hello"
+
+
 def test_a_clean_end_of_which_the_state_shows_nothing_new_is_the_end() -> None:
     answers = run_answers(thread_state=state(whole("ai", "Hello", id="m1")))
     run, _ = stream(*HELLO, answers=answers, source={"conclusive": False}, stream_resumable=False)
