@@ -140,7 +140,8 @@ class Policy:
         elif part_id == self._group:
             self._count += 1
         else:
-            self._before, self._group, self._count = self._group, part_id, 1
+            self._before = self._before if self._group is None else self._group
+            self._group, self._count = part_id, 1
         return GIVE if self._target is None else self._look_for_target()
 
     def _catch_up(self, part_id: Optional[str]) -> str:

@@ -189,7 +189,8 @@ class RunsClient:
             timeout=_timeout(timeout),
         )
         midway = join.position not in _STARTS
-        return self._open(join, self._policy(join), on_close, messages_key, deadline, begins_midway=midway)
+        policy = self._policy(join, place=Place(join.position) if midway else _START)
+        return self._open(join, policy, on_close, messages_key, deadline, begins_midway=midway)
 
     def resume(
         self,
@@ -232,7 +233,7 @@ class RunsClient:
             timeout=_timeout(timeout),
         )
         policy = self._policy(join, place=at.place, replaying=replay)
-        midway = not replay and at.place.taken > 0
+        midway = not replay and at.place != _START
         return self._open(join, policy, on_close, at.messages_key, deadline, begins_midway=midway)
 
     def create(

@@ -1,4 +1,4 @@
-"""Delivery against a model of the server, which is cut, restarted and kept busy in any order, as a machine of states."""
+"""Delivery against a model of the server, which is cut, restarted and kept busy in any order."""
 
 from __future__ import annotations
 

@@ -56,6 +56,9 @@ class Server(Transport):
         self.started: List[Union[RunStart, RunJoin]] = []
         self.refusals: Deque[LgsyncError] = deque()
         self.status = "running"
+        self.state: Dict[str, Any] = {"values": {}, "next": [], "tasks": []}
+        #: Every REST call, as ``"METHOD /path"``.
+        self.calls: List[str] = []
         self.pass_time: Callable[[float], None] = self._pass
         #: How many milliseconds a join takes until it listens, and then until it has looked up what is stored.
         self.delays: Callable[[], Any] = lambda: (0.0, 0.0)
@@ -137,8 +140,11 @@ class Server(Transport):
     ) -> Response:
         answers: Dict[str, Any] = {
             "GET /threads/t/runs/r": {"run_id": "r", "status": self.status},
-            "GET /threads/t/state": {"values": {}, "next": [], "tasks": []},
+            "GET /threads/t/state": self.state,
+            "POST /threads/t/history": [],
+            "POST /threads/t/runs/r/cancel": {},
         }
+        self.calls.append(f"{method} {path}")
         return _answer(path, answers.get(f"{method} {path}"))
 
     def close(self) -> None:

@@ -137,6 +137,16 @@ def test_a_stream_that_begins_at_a_place_is_joined_before_it_and_skips_what_was_
     assert feed(one, "2", "2", "2", "3") == [SKIP, SKIP, GIVE, GIVE]
 
 
+def test_a_stream_that_begins_after_an_id_is_joined_from_there_until_it_is_past_the_next() -> None:
+    one = policy(place=Place("1", None, 0), start="1")
+    assert one.rejoining() == Join("1", gap=False)
+    one.opened(0.0)
+    assert feed(one, "2") == [GIVE]
+    assert one.place == Place("1", "2", 1)
+    assert rejoin(one) == Join("1", gap=False)
+    assert feed(one, "2", "3") == [SKIP, GIVE]
+
+
 def test_a_stream_that_is_started_has_nothing_to_skip() -> None:
     one = live()
     assert not one.owes
