@@ -80,6 +80,8 @@ def _read(runs: int, pace: float, drop_idle: Callable[[], None]) -> Reading:
     gc.collect()
     poll(lambda: threading.active_count() == 1, _SETTLING)
     drop_idle()
+    # What left in the background has left garbage, too.
+    gc.collect()
     held = _descriptors()
     sockets = [each for each in held if each.startswith("socket:")]
     return Reading(
