@@ -108,7 +108,12 @@ def resumable(url: str, transport: str, row: Row) -> str:
 
 
 def not_resumable(url: str, row: Row) -> str:
-    return loses(watch(url, "sse", row, kept=False), row.losses)
+    watched = watch(url, "sse", row, kept=False)
+    first = row.faults[0]
+    # A reset takes with it what was not read yet.
+    if isinstance(first, Cut) and first.after_events is not None and first.how != "rst":
+        assert watched.lost[0][0] == first.after_events, "it was told in the wrong place"
+    return loses(watched, row.losses)
 
 
 def refused(url: str, row: Row) -> str:
