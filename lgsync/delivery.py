@@ -40,6 +40,8 @@ __all__ = ["Delivery", "Earlier", "Gap"]
 
 #: How long an attempt to join, or a question about the run, may take; then it is tried again.
 _ATTEMPT = Timeout(5.0, 10.0)
+#: How often a run that is over is joined for what it may have said last.
+_LOOKS = 3
 #: How long leaving may take.
 _LEAVING = Timeout(3.0, 5.0)
 
@@ -49,6 +51,12 @@ _JSON_KINDS = frozenset(
         *("metadata", "values", "updates", "custom", "tasks", "checkpoints", "debug", "events"),
         *("messages", "messages/metadata", "messages/partial", "messages/complete"),
     ]
+)
+
+
+_ADVICE = (
+    " If the run goes on, client.runs.resume(error.cursor) streams it from here; client.threads.get_state(thread_id) "
+    "tells what has come of it."
 )
 
 
@@ -103,11 +111,13 @@ class Delivery:
         self.begins_midway = begins_midway
         self.failure: Optional[RunError] = None
         self.outcome: Optional[str] = None
-        self._rest = rest
+        # The deadline of this stream bounds all that is asked for it; the client's own does not count any more.
+        self._rest = Rest(rest.transport)
         self._start = start
         self._policy = policy
         self._deadline = deadline
         self._watch = _Watch(policy, deadline)
+        self._bounded = deadline.seconds is not None
         self._closing = Closing()
         self._ready: Deque[Item] = deque()
         self._ended: Optional[str] = None
@@ -123,13 +133,15 @@ class Delivery:
         self._drops = 0
         self._interrupts: Dict[str, Mapping[str, Any]] = {}
         self._paused = False
+        self._temporary: Optional[str] = None
+        self._at: Optional[Place] = None
         self._state: Optional[Dict[str, Any]] = None
         self._source = self._open_first()
 
     @property
     def place(self) -> Place:
         """Where the stream stands: after all that :meth:`next_part` gave."""
-        return self._policy.place
+        return self._at or self._policy.place
 
     @property
     def interrupts(self) -> List[Mapping[str, Any]]:
@@ -164,10 +176,14 @@ class Delivery:
         try:
             while not self._closing.is_set():
                 if self._ready:
+                    self._at = None
                     return self._ready.popleft()
                 if self._ended is not None:
                     self._settle(self._ended)
                     return None
+                if self._bounded:
+                    # A slow loop finds parts ready at any time.
+                    self._check_deadline(None)
                 part = self._received()
                 if part is not None:
                     return part
@@ -197,6 +213,7 @@ class Delivery:
             return self._gap(self._not_json(part))
         if verdict is GAP:
             self._ready.append(part)
+            self._at = self._policy.gap_at
             return self._gap(self._lost("the server no longer has what came next"))
         return part
 
@@ -237,15 +254,28 @@ class Delivery:
         join = self._policy.rejoining()
         source = None
         if not join.gap and self.thread_id is not None:
-            with contextlib.suppress(LgsyncError):
-                source = self._closing.call(functools.partial(self._join, join.position), _close)
+            source = self._joined_once_more(join.position)
         self._unproven = source is None
         if source is not None:
             self._go_on(source, False)
         return source is not None
 
+    def _joined_once_more(self, position: Optional[str]) -> Optional[PartSource]:
+        """The join, tried a few times: the run is over, and its state is there; None if it cannot be had."""
+        for _ in range(_LOOKS):
+            try:
+                return self._closing.call(functools.partial(self._join, position), _close)
+            except LgsyncError as exc:
+                self._check_deadline(exc)
+                verdict = self._policy.lost(exc, time.monotonic())
+                if isinstance(verdict, GiveUp) or self._wait(verdict):
+                    break
+        return None
+
     def _note(self, part: StreamPart) -> None:
         kind = part.kind
+        if kind == "messages" and self.thread_id is None and self._temporary is None:
+            self._temporary = _thread_of(part.data)
         if kind == "metadata":
             self._misses_its_start = False
         if kind in ("updates", "values"):
@@ -323,11 +353,15 @@ class Delivery:
         verdict = self._policy.lost(error, time.monotonic(), retry)
         if isinstance(verdict, GiveUp):
             raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-        left = self._deadline.remaining()
-        closed = self._closing.wait(verdict if left is None else min(left, verdict))
+        closed = self._wait(verdict)
         if not closed:
             self._check_deadline(error)
         return closed
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait so long, but not beyond the deadline; True if the stream was closed meanwhile."""
+        left = self._deadline.remaining()
+        return self._closing.wait(seconds if left is None else min(left, seconds))
 
     def _join(self, position: Optional[str]) -> PartSource:
         start = self._start
@@ -367,6 +401,8 @@ class Delivery:
         outcome = self._found or self._ask_outcome()
         if outcome is None:
             raise error
+        if self._found is None and outcome != "cancelled":
+            self._ready.append(self._gap(self._lost("the server no longer has what the run said")))
         self._ended = outcome
 
     def close(self, outcome: Optional[str] = None) -> None:
@@ -460,7 +496,8 @@ class Delivery:
                 verdict = self._policy.lost(exc, time.monotonic())
                 if isinstance(verdict, GiveUp):
                     raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-                self._closing.wait(verdict)
+                self._wait(verdict)
+                self._check_deadline(exc)
 
     def _call(self, method: str, path: str, json: Any) -> Any:
         start = self._start
@@ -480,7 +517,7 @@ class Delivery:
     def _ask_outcome(self) -> Optional[str]:
         """How the run ended, by its status; None if it has not ended."""
         if self.thread_id is None or self.run_id is None:
-            return "interrupted" if self._paused else "success"
+            return self._outcome_without_thread()
         try:
             run = self._ask("GET", self._run_path())
         except NotFoundError as exc:
@@ -496,6 +533,16 @@ class Delivery:
             return "cancelled"
         self.failure = self._failure_from_state(status)
         return "error"
+
+    def _outcome_without_thread(self) -> str:
+        """The thread that the server makes for such a run is named by its messages alone, and gone after its end."""
+        if self._temporary is not None and self.run_id is not None:
+            path = f"/threads/{segment(self._temporary, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
+            with contextlib.suppress(NotFoundError):
+                run = self._ask("GET", path)
+                if isinstance(run, dict) and run.get("status") in (*UNFINISHED, "interrupted"):
+                    raise self._lost("the connection ended before the run did")
+        return "interrupted" if self._paused else "success"
 
     @property
     def _dies_by_cuts(self) -> bool:
@@ -537,7 +584,7 @@ class Delivery:
     def _run_error(self, failure: Any) -> RunError:
         return run_error(failure, thread_id=self.thread_id, run_id=self.run_id)
 
-    def _check_deadline(self, cause: LgsyncError) -> None:
+    def _check_deadline(self, cause: Optional[LgsyncError]) -> None:
         if self.outcome is None and self._deadline.passed:
             raise self._deadline.exceeded(
                 "The run's stream", thread_id=self.thread_id, run_id=self.run_id, cursor=self._cursor_text()
@@ -560,9 +607,9 @@ class Delivery:
         )
 
     def _lost(self, why: str) -> StreamLost:
+        advice = "" if self.thread_id is None else _ADVICE
         return StreamLost(
-            f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why.rstrip('.')}. It may go on: "
-            "client.runs.resume(error.cursor) streams it from here, client.threads.get_state(thread_id) says more.",
+            f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why.rstrip('.')}.{advice}",
             thread_id=self.thread_id,
             run_id=self.run_id,
             cursor=self._cursor_text(),
@@ -587,6 +634,13 @@ def _close(source: PartSource) -> None:
 
 def _no_longer(timeout: Timeout, most: Timeout) -> Timeout:
     return Timeout(*(b if a is None else min(a, b or a) for a, b in zip(timeout[:2], most[:2])))
+
+
+def _thread_of(message_tuple: Any) -> Optional[str]:
+    """The thread that a message's metadata names."""
+    metadata = message_tuple[1] if isinstance(message_tuple, list) and len(message_tuple) == 2 else None
+    thread_id = metadata.get("thread_id") if isinstance(metadata, dict) else None
+    return thread_id if isinstance(thread_id, str) else None
 
 
 def _run_of(state: Any) -> Optional[str]:

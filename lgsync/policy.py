@@ -51,6 +51,9 @@ _REFUSALS = 3
 _MISSED_BEATS = 4
 _SHORTEST_PATIENCE = 1.0
 
+# A first heartbeat that comes sooner tells nothing of when the next one is due.
+_SHORTEST_FIRST = 1.0
+
 _NOWHERE = Place()
 
 _NUMBERS = re.compile(r"(\d+)(?:-(\d+))?")
@@ -106,6 +109,8 @@ class Policy:
         self._due = 0
         self._lost_at: Optional[float] = None
         self._refusal: Tuple[str, int] = ("", 0)
+        #: Where the stream stood before the part that :meth:`received` last called a GAP.
+        self.gap_at = place
         self._beats = 0
         self._last_beat = 0.0
         self._intervals: Deque[float] = deque(maxlen=_MISSED_BEATS)
@@ -149,6 +154,7 @@ class Policy:
             self._due -= 1
             return SKIP
         self._due = 0
+        self.gap_at = self.place
         self.received(part_id)
         return GAP
 
@@ -161,7 +167,7 @@ class Policy:
         passed = self._group is not None and _is_later(self._group, str(before if group is None else group))
         if not passed and (group is not None or self._before != before):
             return EARLIER
-        self._target = None
+        self.gap_at, self._target = self._target, None
         return GIVE if group is None else GAP
 
     def forget(self) -> None:
@@ -184,7 +190,7 @@ class Policy:
         ``retry`` is the pause that the server asks for.
         """
         self.state = "waiting"
-        self.was_away = self.was_away or isinstance(error, ConnectionFailed)
+        self.was_away = self.was_away or _is_away(error)
         if isinstance(error, PositionLost):
             self.forget()
         elif self._is_final(error):
@@ -240,18 +246,33 @@ class Policy:
     def beat(self, beats: int, at: float) -> None:
         """This connection has sent so many heartbeats so far, the last one at ``at``."""
         if beats > self._beats:
-            if self._lost_at is not None and not self._due:
-                self.alive()
-            self._intervals.append((at - self._last_beat) / (beats - self._beats))
+            if not self._due:
+                # The pauses grow on: a connection that breaks after its first heartbeat, each time, is no good one.
+                self._lost_at = None
+            self._measure((at - self._last_beat) / (beats - self._beats))
             self._beats, self._last_beat = beats, at
+
+    def _measure(self, interval: float) -> None:
+        """Take one more interval between heartbeats; those that were read late, and then all at once, tell nothing."""
+        if not self._beats and interval < _SHORTEST_FIRST:
+            # Many servers begin with one, so that proxies pass their answer on.
+            return
+        longest = max(self._intervals, default=interval)
+        if interval >= longest / 4:
+            self._intervals.append(min(interval, 2 * longest))
 
     def patience(self, last_activity: float, now: float) -> Optional[float]:
         """How many more seconds the connection may be silent, having been heard last at ``last_activity``."""
         limit = self._idle
-        if self._beats:
+        if self._beats and self._intervals:
             watched = max(_SHORTEST_PATIENCE, _MISSED_BEATS * max(self._intervals))
             limit = watched if limit is None else min(limit, watched)
         return None if limit is None else max(0.0, last_activity + limit - now)
+
+
+def _is_away(error: LgsyncError) -> bool:
+    """Whether a server says so that is not there: it refuses, or whoever stands before it does."""
+    return isinstance(error, ConnectionFailed) or (isinstance(error, APIStatusError) and error.status_code >= 500)
 
 
 def _seconds_to_retry(error: LgsyncError) -> float:

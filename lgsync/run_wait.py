@@ -8,7 +8,7 @@ from typing import Any, Mapping, NamedTuple
 
 from .cursor import Cursor
 from .deadline import Deadline
-from .errors import DeadlineExceeded, LgsyncError, StreamLost
+from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost
 from .paths import segment
 from .policy import GiveUp, Policy
 from .rest import Rest
@@ -20,6 +20,9 @@ logger = logging.getLogger("lgsync")
 
 #: How long leaving may take.
 _LEAVING = Timeout(3.0, 5.0)
+
+#: A question that breaks off only after so long had been taken.
+_HELD_SECONDS = 1.0
 
 
 class RunWait(NamedTuple):
@@ -61,9 +64,13 @@ class RunWait(NamedTuple):
     def _ask(self, path: str) -> Any:
         while True:
             timeout = self.deadline.within(self.timeout)
+            asked = time.monotonic()
             try:
                 return self.rest.call("GET", path, headers=self.headers, params=self.params, timeout=timeout)
             except LgsyncError as exc:
+                if type(exc) is ConnectionLost and time.monotonic() - asked > _HELD_SECONDS:
+                    # The server had taken the question, and was waiting with us.
+                    self.policy.alive()
                 self._pause_or_raise(exc)
 
     def _pause_or_raise(self, error: LgsyncError) -> None:
@@ -93,9 +100,7 @@ class RunWait(NamedTuple):
     def _cancel(self) -> None:
         params = {**self.params, "action": "interrupt", "wait": "0"}
         try:
-            self.rest.accepted(
-                "POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=_LEAVING, deadline=None
-            )
+            self.rest.accepted("POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=_LEAVING)
         except LgsyncError as exc:
             # Raising here would hide why the caller left.
             logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)

@@ -10,7 +10,7 @@ from ..delivery import Delivery
 from ..errors import ConfigurationError, NotFoundError, WrongType, run_error
 from ..paths import segment
 from ..policy import Policy
-from ..rest import CallOptions
+from ..rest import CallOptions, Rest
 from ..run_stream import RunStream
 from ..run_wait import RunWait
 from ..thread_state import UNFINISHED
@@ -19,7 +19,6 @@ from ._options import TimeoutValue, call_options, drop_unset
 
 if TYPE_CHECKING:
     from ..models import Run
-    from ..rest import Rest
 
 __all__ = ["RunsClient"]
 
@@ -321,8 +320,9 @@ class RunsClient:
         if thread_id is None or on_disconnect is not None:
             values = self._rest.call("POST", f"{_runs_path(thread_id)}/wait", **options)
             return _values_of(values, raise_error, thread_id, None)
-        started = self._rest.call("POST", _runs_path(thread_id), **options)
-        run_id = str(started["run_id"])
+        from ..models import Run
+
+        run_id = self._rest.model(Run, "POST", _runs_path(thread_id), **options).run_id
         values = self._waiting(thread_id, run_id, end, on_close == "cancel", headers, params, timeout).values()
         return _values_of(values, raise_error, thread_id, run_id)
 
@@ -454,14 +454,24 @@ class RunsClient:
     ) -> RunWait:
         policy = Policy(budget=self._reconnect, idle=None)
         limits = _timeout(timeout) or self._rest.transport.timeout
-        return RunWait(self._rest, thread_id, run_id, policy, deadline, limits, headers or {}, params or {}, cancels)
+        return RunWait(
+            Rest(self._rest.transport),
+            thread_id,
+            run_id,
+            policy,
+            deadline,
+            limits,
+            headers or {},
+            params or {},
+            cancels,
+        )
 
     def _active_run(self, thread_id: str, options: CallOptions) -> str:
         """The run at work on the thread, else the next to begin (``GET /threads/{thread_id}/runs``)."""
         path = _runs_path(_checked(thread_id, "thread_id"))
         given = options.get("params") or {}
         for status in UNFINISHED[::-1]:
-            options["params"] = {"limit": 100, "status": status, **given}
+            options["params"] = {"limit": 1000, "status": status, **given}
             runs = self._rest.call("GET", path, **options)
             if runs:
                 # Newest first; the oldest is the next one.

@@ -569,3 +569,81 @@ def test_closing_frees_a_reader_whose_join_is_not_answered() -> None:
     assert not reader.is_alive()
     answer.set()
     assert late.closed.wait(5)
+
+
+def test_a_cut_join_that_is_refused_as_unknown_shows_a_gap_though_the_run_ended_well() -> None:
+    gone = NotFoundError("404", url="http://server", status_code=404)
+    one, _ = deliver([part("1"), CUT], gone)
+    assert [type(item) for item in drain(one)] == [StreamPart, Gap]
+    assert (one.outcome, one.needs_state) == ("success", True)
+
+
+def test_a_look_for_the_last_parts_is_tried_again_when_the_server_is_busy() -> None:
+    busy = InternalServerError("503", url="http://server", status_code=503)
+    one, _ = deliver([part("1")], busy, [part("1"), part("2")], source={"conclusive": False})
+    assert [p.id for p in drain(one)] == ["1", "2"]
+
+
+def test_at_a_gap_the_stream_stands_before_the_part_that_comes_after_it() -> None:
+    one, _ = deliver([part("1"), part("2"), CUT], [part("7"), part("8")])
+    one.next_part()
+    one.next_part()
+    gap = one.next_part()
+    assert isinstance(gap, Gap)
+    assert isinstance(gap.error, StreamLost)
+    assert one.place == Place("1", "2", 1)
+    assert Cursor.parse(str(gap.error.cursor)).place == one.place
+    one.next_part()
+    assert one.place == Place("2", "7", 1)
+
+
+def test_a_deadline_holds_for_a_loop_that_is_slower_than_its_stream() -> None:
+    one, _ = deliver([part(str(number)) for number in range(1000)], deadline=0.05)
+    with pytest.raises(DeadlineExceeded):
+        for _ in range(1000):
+            one.next_part()
+            time.sleep(0.001)
+
+
+def test_a_server_that_asks_for_a_long_pause_does_not_stretch_the_deadline() -> None:
+    busy = InternalServerError("503", url="http://server", status_code=503, retry_after="30")
+    asking = {**run_answers(), f"GET /threads/{THREAD}/runs/{RUN}": busy}
+    one, _ = deliver([part("1")], answers=asking, deadline=0.2)
+    one.next_part()
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        one.next_part()
+    assert time.monotonic() - began < 5
+
+
+def stateless(status: Optional[str]) -> Delivery:
+    """A run without a thread, whose connection has ended; its temporary thread is named by a message."""
+    message = StreamPart(
+        "messages", [{"type": "AIMessageChunk", "content": "Hel", "id": "m"}, {"thread_id": "temporary"}]
+    )
+    source = ScriptedSource([message])
+    source.thread_id = None
+    path = f"GET /threads/temporary/runs/{RUN}"
+    transport = ScriptedTransport(source, {} if status is None else {path: (200, {"status": status})})
+    one = Delivery(Rest(transport), RunStart(None, {}), Policy(budget=60.0, idle=None), Deadline(None))
+    one.next_part()
+    return one
+
+
+@pytest.mark.parametrize("status", ["running", "pending", "interrupted"])
+def test_a_run_without_a_thread_whose_connection_ends_too_early_is_lost(status: str) -> None:
+    with pytest.raises(StreamLost, match="before the run did"):
+        stateless(status).next_part()
+
+
+@pytest.mark.parametrize("status", ["success", None])
+def test_a_run_without_a_thread_that_is_over_has_ended_well(status: Optional[str]) -> None:
+    one = stateless(status)
+    assert one.next_part() is None
+    assert one.outcome == "success"
+
+
+def test_what_is_lost_without_a_thread_advises_nothing_that_needs_one() -> None:
+    with pytest.raises(StreamLost) as caught:
+        stateless("running").next_part()
+    assert "client.runs.resume" not in str(caught.value)

@@ -514,7 +514,37 @@ def test_the_longest_of_the_last_four_intervals_counts() -> None:
 def test_very_quick_heartbeats_leave_the_server_a_second() -> None:
     one = live(idle=None)
     one.beat(1000, at=1.0)
-    assert one.patience(last_activity=1.0, now=1.0) == 1.0
+    one.beat(2000, at=2.0)
+    assert one.patience(last_activity=2.0, now=2.0) == 1.0
+
+
+def test_a_heartbeat_that_only_opens_the_stream_tells_nothing_of_the_next() -> None:
+    one = live(idle=300.0)
+    one.beat(1, at=0.01)
+    assert one.patience(last_activity=0.01, now=0.01) == 300.0
+    one.beat(2, at=5.01)
+    assert one.patience(last_activity=5.01, now=5.01) == 20.0
+
+
+def test_heartbeats_that_a_slow_reader_finds_all_at_once_make_nobody_impatient() -> None:
+    one = live(idle=300.0)
+    one.beat(1, at=5.0)
+    for beats in range(2, 9):
+        one.beat(beats, at=37.0 + beats / 1000)
+    assert (one.patience(last_activity=37.1, now=37.1) or 0) >= 20.0
+
+
+def test_a_connection_that_breaks_after_each_first_heartbeat_is_paused_for_ever_longer() -> None:
+    one = live()
+    pauses = []
+    for turn in range(1, 7):
+        pause = one.lost(CUT, 10.0 * turn)
+        assert not isinstance(pause, GiveUp)
+        pauses.append(pause)
+        one.rejoining()
+        one.opened(10.0 * turn)
+        one.beat(1, at=10.0 * turn + 5)
+    assert pauses == [0.0, 0.25, 0.5, 1.0, 2.0, 4.0]
 
 
 def test_a_heartbeat_that_was_counted_before_is_none() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport
@@ -299,6 +299,39 @@ def test_a_wait_whose_connection_breaks_is_taken_up_again_and_starts_nothing_twi
     one, transport = waited(ConnectionLost("reset", url="http://server"), AWAY, (200, {"done": True}))
     assert one.runs.wait(THREAD, "agent") == {"done": True}
     assert len(transport.calls("POST ")) == 1
+
+
+def test_a_wait_that_breaks_off_now_and_then_goes_on_for_as_long_as_the_server_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(0, 40)
+    monkeypatch.setattr("lgsync.run_wait.time.monotonic", lambda: next(clock))
+    cuts = [ConnectionLost("idle", url="http://server") for _ in range(5)]
+    one, _ = waited(*cuts, (200, {"done": True}))
+    monkeypatch.setattr("lgsync.run_wait.time.sleep", lambda seconds: None)
+    assert one.runs.wait(THREAD, "agent") == {"done": True}
+
+
+def test_a_calls_own_deadline_counts_instead_of_the_clients() -> None:
+    answers = {f"GET /threads/{THREAD}/runs/{RUN}/join": (200, {"done": True})}
+    transport = ScriptedTransport(answers=answers)
+    limits: List[Any] = []
+    plain = transport.request
+
+    def request(*args: Any, **options: Any) -> Any:
+        limits.append(options["timeout"])
+        return plain(*args, **options)
+
+    transport.request = request  # type: ignore[method-assign]
+    Client(transport=transport, deadline=2).runs.join(THREAD, RUN, deadline=20)
+    assert [round(limit.total) for limit in limits] == [20]
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, "text"])
+def test_a_run_that_is_started_without_being_named_is_a_strange_answer(answer: Any) -> None:
+    one, _ = client({f"POST /threads/{THREAD}/runs": (200, answer)})
+    with pytest.raises(ResponseError):
+        one.runs.wait(THREAD, "agent")
 
 
 def test_a_wait_for_a_server_that_stays_away_ends_with_the_run_named() -> None:
