@@ -2,6 +2,9 @@
 
 There is no background thread. A view that nobody holds any more gets nothing, and holds nothing back. Views may be
 advanced from any threads: one of them reads, the others wait until there is something for them.
+
+An interrupt from the keyboard may come between any two steps. What was read is kept until every view has its share, and
+whoever reads next hands it out first; if it came while that was digested, every view ends with an error.
 """
 
 from __future__ import annotations
@@ -9,14 +12,19 @@ from __future__ import annotations
 import copy
 import weakref
 from collections import deque
-from threading import Condition, RLock
+from threading import Condition, RLock, get_ident
 from typing import Any, Callable, Deque, Generic, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
+
+from .errors import ClientClosed
 
 __all__ = ["FanOut", "Raised", "View"]
 
 Raw = TypeVar("Raw")
 Item = TypeVar("Item")
 Out = TypeVar("Out")
+
+# An interrupt from the keyboard may keep a reader from saying that it is done.
+_LONGEST_WAIT = 0.5
 
 Select = Callable[[Item], Iterable[Out]]
 
@@ -33,10 +41,8 @@ class View(Generic[Item, Out]):
     def __init__(self, fan_out: FanOut[Any, Item], select: Select[Item, Out], owner: object) -> None:
         self._fan_out: Optional[FanOut[Any, Item]] = fan_out
         self._select = select
-        self._pending: Deque[Out] = deque()
-        # How many things were offered after the last batch, and its mark, of each batch since the view was up to date.
-        self._offered = 0
-        self._marks: Deque[Tuple[int, Any]] = deque()
+        # Each with the mark of its item; what a view begins with has none.
+        self._pending: Deque[Tuple[Any, Out]] = deque()
         # Whoever iterates a view keeps the stream alive; the stream itself does not keep its views.
         self._owner: Optional[object] = owner
 
@@ -51,28 +57,34 @@ class View(Generic[Item, Out]):
             raise _another(out.error)
         return out
 
-    def offer(self, item: Item, mark: Any) -> None:
-        """Keep what of ``item`` this view shows; called with the fan-out's lock held."""
-        pending = self._pending
-        if not pending:
-            self._offered = 0
-            self._marks.clear()
-        before = len(pending)
-        pending.extend(self._select(item))
-        if len(pending) > before:
-            self._offered += len(pending) - before
-            self._marks.append((self._offered, mark))
+    def share(self, item: Item, mark: Any) -> List[Tuple[Any, Out]]:
+        """What of ``item`` this view shows; called with the fan-out's lock held."""
+        return [(mark, out) for out in self._select(item)]
 
     def mark(self) -> Any:
         """The mark of the first item that was not taken wholly; None if the view is up to date."""
-        taken = self._offered - len(self._pending)
-        return next((mark for end, mark in self._marks if end > taken), None) if self._pending else None
+        try:
+            mark = self._pending[0][0]
+        except IndexError:
+            return None
+        return mark if mark is not None else next((mark for mark, _ in self._pending.copy() if mark is not None), None)
 
     def close(self) -> None:
         """Stop here: drop what is pending, and end. The stream goes on for other views."""
         self._fan_out = None
         self._owner = None
         self._pending.clear()
+
+
+class _Kept:
+    """What was read, if anything, until it is handed out; ``item`` is that digested, in a list of one."""
+
+    __slots__ = ("begun", "item", "raw")
+
+    def __init__(self) -> None:
+        self.raw: Any = None
+        self.begun = False
+        self.item: Optional[List[Any]] = None
 
 
 class FanOut(Generic[Raw, Item]):
@@ -82,6 +94,8 @@ class FanOut(Generic[Raw, Item]):
     before. It is never called by two threads at once. ``digest`` is quick, and is called with ``lock`` held, as is
     every view's selection: with the lock held, all that was digested has been handed out. The lock is a new re-entrant
     one, unless one is given. ``mark`` gives what is remembered of an item until all views have taken it.
+    ``interrupted`` is called, without the lock, when an interrupt from the keyboard ends a turn at reading: only
+    ``read`` can know what that cost.
     """
 
     def __init__(
@@ -90,14 +104,20 @@ class FanOut(Generic[Raw, Item]):
         digest: Callable[[Raw], Item],
         lock: Any = None,
         mark: Callable[[Item], Any] = lambda item: item,
+        interrupted: Callable[[], object] = lambda: None,
     ) -> None:
         self._read = read
         self._digest = digest
         self._mark = mark
+        self._interrupted = interrupted
         self._views: List[weakref.ref[View[Item, Any]]] = []
         self.lock = lock or RLock()
         self._changed = Condition(self.lock)
-        self._reading = False
+        # The thread that reads.
+        self._reader: Optional[int] = None
+        self._kept = _Kept()
+        # What was handed out last, for as long as it may still be kept.
+        self._handed_out: Deque[_Kept] = deque(maxlen=1)
         self._ended = False
         self._failure: Optional[BaseException] = None
 
@@ -109,27 +129,33 @@ class FanOut(Generic[Raw, Item]):
     def open(self, select: Select[Item, Out], backlog: Callable[[], Iterable[Out]], owner: object) -> View[Item, Out]:
         """A new view, which begins with ``backlog`` (called with the lock held) and keeps ``owner`` alive."""
         view: View[Item, Out] = View(self, select, owner)
-        with self._changed:
-            view._pending.extend(backlog())
-            view._offered = len(view._pending)
+        with self.lock:
+            self._hand_out_what_was_digested()
+            view._pending.extend([(None, out) for out in backlog()])
             self._views.append(weakref.ref(view))
         return view
 
     def marks(self) -> List[Any]:
         """The marks of the first item that each view has not taken wholly; to be called with the lock held."""
+        self._hand_out_what_was_digested()
         views = [reference() for reference in self._views]
         marks = [view.mark() for view in views if view is not None and view._fan_out is not None]
         return [mark for mark in marks if mark is not None]
 
-    def advance(self, pending: Deque[Out]) -> Out:
+    def advance(self, pending: Deque[Tuple[Any, Out]]) -> Out:
         """The next thing in ``pending``, reading on until there is one. Raises StopIteration at the end."""
-        while not self._ready(pending):
-            self._read_one()
-        return pending.popleft()
+        while True:
+            while not pending:
+                self._read_one(pending)
+            try:
+                return pending.popleft()[1]
+            except IndexError:
+                # Another thread took it.
+                continue
 
     def drive(self) -> None:
         """Read to the end; raises what ended the stream, if it was an error."""
-        nothing: Deque[None] = deque()
+        nothing: Deque[Tuple[Any, None]] = deque()
         try:
             self.advance(nothing)
         except StopIteration:
@@ -137,54 +163,119 @@ class FanOut(Generic[Raw, Item]):
 
     def finish(self, last: Callable[[], Optional[Raw]]) -> None:
         """End here, with what ``last`` gives; if a read is under way, that read ends it instead."""
-        with self._changed:
-            if not self._reading and not self._ended:
-                self._hand_out(last())
-                self._end(None)
+        me = get_ident()
+        try:
+            with self.lock:
+                if self._reader is not None or self._ended:
+                    return
+                self._reader = me
+                self._hand_out()
+                if not self._ended:
+                    self._kept.raw = last()
+                    self._hand_out()
+                if not self._ended:
+                    self._end(None)
+                self._reader = None
+        except BaseException:
+            self._let_go(me)
+            raise
 
-    def _ready(self, pending: Deque[Out]) -> bool:
-        """True if there is something to take; False if the caller is now the one to read."""
-        with self._changed:
-            while True:
-                if pending:
-                    return True
+    def _read_one(self, pending: Deque[Tuple[Any, Out]]) -> None:
+        """Read once and hand that out, or wait while another thread does."""
+        me = get_ident()
+        if self._reader == me:
+            raise RuntimeError("This thread reads the stream already: a signal handler cannot read it at the same time")
+        try:
+            if self._has_turn(me, pending):
+                self._take_turn()
+        except BaseException as exc:
+            if self._let_go(me) and not isinstance(exc, Exception):
+                self._interrupted()
+            raise
+
+    def _has_turn(self, me: int, pending: Deque[Tuple[Any, Out]]) -> bool:
+        """True if the caller is now the one to read; False if there is something to take."""
+        with self.lock:
+            while not pending:
                 if self._ended:
                     raise self._ending()
-                if not self._reading:
-                    self._reading = True
-                    return False
-                self._changed.wait()
+                if self._reader is None:
+                    self._reader = me
+                    return True
+                self._changed.wait(_LONGEST_WAIT)
+        return False
 
-    def _read_one(self) -> None:
-        raw: Optional[Raw] = None
+    def _take_turn(self) -> None:
         failure: Optional[BaseException] = None
-        over = False
-        try:
-            raw = self._read()
-            over = raw is None
-        except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
-            failure, over = exc, True
-        finally:
-            # An interrupt from the keyboard passes through here too: the next reader takes over.
-            with self._changed:
-                self._reading = False
-                self._changed.notify_all()
-                self._hand_out(raw)
-                if over:
-                    self._end(failure)
+        if self._kept.raw is None:
+            try:
+                # Made beforehand, so that no interrupt comes between reading and keeping.
+                self._kept.raw = self._read()
+            except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
+                failure = exc
+        with self.lock:
+            if self._kept.raw is None:
+                self._end(failure)
+            else:
+                self._hand_out()
+            self._reader = None
+            self._changed.notify_all()
 
-    def _hand_out(self, raw: Optional[Raw]) -> None:
-        if raw is None:
+    def _let_go(self, me: int) -> bool:
+        """Leave the reading to others; False if it was not this thread that read."""
+        if self._reader != me:
+            return False
+        self._reader = None
+        with self.lock:
+            self._changed.notify_all()
+        return True
+
+    def _hand_out(self) -> None:
+        """Give each view its share of what is kept; if that is interrupted, it is kept on."""
+        kept = self._kept
+        if kept.raw is None or (kept.item is None and not self._digested(kept)):
             return
-        item = self._digest(raw)
+        if kept not in self._handed_out:
+            self._give(kept)
+        self._kept = _Kept()
+        self._handed_out.clear()
+
+    def _hand_out_what_was_digested(self) -> None:
+        """With the lock held and nobody reading, what is kept was interrupted."""
+        if self._reader is None and self._kept.begun:
+            self._hand_out()
+
+    def _digested(self, kept: _Kept) -> bool:
+        """Digest what is kept, once; False if that failed, which ends the stream."""
+        try:
+            if kept.begun:
+                raise ClientClosed("The stream ends here: an interrupt came while a part of it was being taken in")
+            kept.begun = True
+            kept.item = [self._digest(kept.raw)]
+        except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
+            self._kept = _Kept()
+            self._end(exc)
+            return False
+        return True
+
+    def _give(self, kept: _Kept) -> None:
+        assert kept.item is not None
+        (item,) = kept.item
         mark = self._mark(item)
+        targets: List[Deque[Any]] = []
+        shares: List[List[Any]] = []
         gone = False
         for reference in self._views:
             view = reference()
             if view is None or view._fan_out is None:
                 gone = True
             else:
-                view.offer(item, mark)
+                targets.append(view._pending)
+                shares.append(view.share(item, mark))
+        targets.append(self._handed_out)
+        shares.append([kept])
+        # All of it in one call that runs no Python: an interrupt comes before it, or after it.
+        deque(map(_extend, targets, shares), 0)
         if gone:
             self._views = [reference for reference in self._views if _is_open(reference())]
 
@@ -197,6 +288,9 @@ class FanOut(Generic[Raw, Item]):
         if self._failure is None:
             return StopIteration()
         return _another(self._failure)
+
+
+_extend = deque.extend
 
 
 def _another(error: BaseException) -> BaseException:

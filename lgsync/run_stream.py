@@ -62,7 +62,9 @@ class RunStream:
         capabilities: Optional[Capabilities] = None,
     ) -> None:
         self._reader = RunReader(delivery, modes, on_close, messages_key)
-        self._fan_out: FanOut[Raw, Batch] = FanOut(self._reader.read, self._reader.digest, self._reader.lock, _mark)
+        self._fan_out: FanOut[Raw, Batch] = FanOut(
+            self._reader.read, self._reader.digest, self._reader.lock, _mark, self._reader.leave
+        )
         self._capabilities = capabilities
         self._parts: Optional[View[Batch, StreamPart]] = None
         remember(self._reader)
