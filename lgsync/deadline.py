@@ -46,12 +46,13 @@ class Deadline:
         thread_id: Optional[str] = None,
         run_id: Optional[str] = None,
         cursor: Optional[str] = None,
+        advice: str = "give it a larger deadline=…",
     ) -> DeadlineExceeded:
         """The error that says so; ``what`` was not over in time."""
         on_thread = f" on thread {thread_id}" if thread_id else ""
         run = f" (run {run_id}{on_thread})" if run_id else on_thread
         return DeadlineExceeded(
-            f"{what} was not over within its deadline of {self.seconds:g} s{run}; give it a larger deadline=…",
+            f"{what} was not over within its deadline of {self.seconds:g} s{run}; {advice}",
             thread_id=thread_id,
             run_id=run_id,
             cursor=cursor,

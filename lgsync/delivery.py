@@ -60,6 +60,12 @@ _ADVICE = (
 )
 
 
+_DEADLINE_ADVICE = (
+    'the run is cancelled, unless on_close="continue"; client.runs.resume(error.cursor) goes on from here'
+)
+_STATE_ADVICE = " client.threads.get_state(thread_id) tells what has come of it."
+
+
 class Gap(NamedTuple):
     """Some parts are gone for good; ``error`` says which and why. What comes after them follows."""
 
@@ -214,7 +220,7 @@ class Delivery:
         if verdict is GAP:
             self._ready.append(part)
             self._at = self._policy.gap_at
-            return self._gap(self._lost("the server no longer has what came next"))
+            return self._gap(self._missing("the server no longer has what came next"))
         return part
 
     def _gap(self, error: LgsyncError) -> Gap:
@@ -239,7 +245,7 @@ class Delivery:
             # Of a run that is over, a server may soon forget what it said: looking again for more shows no loss.
             self._unproven = self._found is not None
             if not self._unproven:
-                self._ready.append(self._gap(self._lost("the server no longer has all of what the run said")))
+                self._ready.append(self._gap(self._missing("the server no longer has all of what the run said")))
         self._ended = outcome
 
     def _may_have_said_more(self, outcome: str) -> bool:
@@ -306,6 +312,8 @@ class Delivery:
         except LgsyncError as exc:
             if self._deadline.passed:
                 raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
+            if isinstance(start, RunStart):
+                raise may_have_started(exc, self.thread_id) from exc
             raise
         self.thread_id, self.run_id = source.thread_id, source.run_id
         return self._opened(source)
@@ -386,8 +394,8 @@ class Delivery:
     def _go_on(self, source: PartSource, gap: bool) -> None:
         self._source = self._opened(source)
         if gap:
-            why = "the run's parts are not kept, and what it said meanwhile is gone"
-            self._ready.append(self._gap(self._lost(why)))
+            why = "such parts are not kept, and what the run said meanwhile is gone"
+            self._ready.append(self._gap(self._missing(why)))
         if self._closing.is_set():
             source.close()
 
@@ -402,7 +410,7 @@ class Delivery:
         if outcome is None:
             raise error
         if self._found is None and outcome != "cancelled":
-            self._ready.append(self._gap(self._lost("the server no longer has what the run said")))
+            self._ready.append(self._gap(self._missing("the server no longer has what the run said")))
         self._ended = outcome
 
     def close(self, outcome: Optional[str] = None) -> None:
@@ -442,7 +450,7 @@ class Delivery:
     def cut_short(self) -> Optional[StreamLost]:
         """The error to tell if the state shows that the run said more than was read; None if it may just add to it."""
         told = self._unproven and self._whole
-        return self._lost("the connection ended before all that the run said was read") if told else None
+        return self._missing("the connection ended before all that the run said was read") if told else None
 
     @property
     def _shows_all(self) -> bool:
@@ -529,7 +537,8 @@ class Delivery:
             return "interrupted" if self._paused else "success"
         if status == "interrupted":
             if self._drops and self._dies_by_cuts:
-                raise self._lost("the server cancelled the run when the connection broke, as it had been asked to")
+                why = "the server cancelled the run when the connection broke, as it had been asked to"
+                raise self._lost(why, _STATE_ADVICE)
             return "cancelled"
         self.failure = self._failure_from_state(status)
         return "error"
@@ -556,9 +565,9 @@ class Delivery:
         try:
             self._ask("GET", self._thread_path())
         except NotFoundError:
-            raise self._lost("the server no longer knows its thread") from error
+            raise self._lost("the server no longer knows its thread", "") from error
         if self._policy.was_away:
-            raise self._lost("the server was away, and no longer knows the run") from error
+            raise self._lost("the server was away, and no longer knows the run", _STATE_ADVICE) from error
         return "cancelled"
 
     def _look_for_a_pause(self, outcome: str) -> str:
@@ -587,14 +596,18 @@ class Delivery:
     def _check_deadline(self, cause: Optional[LgsyncError]) -> None:
         if self.outcome is None and self._deadline.passed:
             raise self._deadline.exceeded(
-                "The run's stream", thread_id=self.thread_id, run_id=self.run_id, cursor=self._cursor_text()
+                "The run's stream",
+                thread_id=self.thread_id,
+                run_id=self.run_id,
+                cursor=self._cursor_text(),
+                advice=_DEADLINE_ADVICE,
             ) from cause
 
     def _given_up(self, verdict: GiveUp) -> LgsyncError:
         if verdict.spent is None:
             return verdict.error
         tried = f", and could not be taken up again within {verdict.spent:.0f} s" if verdict.spent else ""
-        return self._lost(f"{verdict.error}{tried}")
+        return self._lost(f"{str(verdict.error).rstrip('.')}{tried}")
 
     def _not_json(self, part: StreamPart) -> DecodeError:
         snippet = part.data[:200]
@@ -606,8 +619,19 @@ class Delivery:
             text=str(part.data),
         )
 
-    def _lost(self, why: str) -> StreamLost:
-        advice = "" if self.thread_id is None else _ADVICE
+    def _missing(self, why: str) -> StreamLost:
+        """The error of a place where parts are gone, behind which the stream goes on."""
+        return StreamLost(
+            f"Parts of the stream of run {self.run_id} on thread {self.thread_id} are missing here: {why}. Iterate "
+            "again to go on after them; messages() and the thread's state will be whole.",
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+            cursor=self._cursor_text(),
+        )
+
+    def _lost(self, why: str, advice: Optional[str] = None) -> StreamLost:
+        if advice is None:
+            advice = "" if self.thread_id is None else _ADVICE
         return StreamLost(
             f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why.rstrip('.')}.{advice}",
             thread_id=self.thread_id,
@@ -626,6 +650,14 @@ class Delivery:
         if self.thread_id is None:
             return f"/runs/{self.run_id}"
         return f"{self._thread_path()}/runs/{segment(self.run_id, 'run_id')}"
+
+
+def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncError:
+    """The error of a request that starts a run; if its answer was lost, it says what nobody can know."""
+    if not isinstance(error, ConnectionLost):
+        return error
+    look = f"look with client.runs.list({thread_id!r}) before you start another" if thread_id else "nobody can tell"
+    return type(error)(f"{str(error).rstrip('.')}. A run may have begun all the same: {look}", url=error.url)
 
 
 def _close(source: PartSource) -> None:

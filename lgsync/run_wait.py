@@ -76,7 +76,11 @@ class RunWait(NamedTuple):
     def _pause_or_raise(self, error: LgsyncError) -> None:
         if self.deadline.passed:
             raise self.deadline.exceeded(
-                "Waiting for the run", thread_id=self.thread_id, run_id=self.run_id, cursor=self._cursor
+                "Waiting for the run",
+                thread_id=self.thread_id,
+                run_id=self.run_id,
+                cursor=self._cursor,
+                advice="the run is cancelled" if self.cancels else "the run goes on",
             ) from error
         verdict = self.policy.lost(error, time.monotonic())
         if not isinstance(verdict, GiveUp):

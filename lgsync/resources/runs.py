@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 from ..cursor import Cursor, Place
 from ..deadline import Deadline, checked
-from ..delivery import Delivery
-from ..errors import ConfigurationError, NotFoundError, WrongType, run_error
+from ..delivery import Delivery, may_have_started
+from ..errors import ConfigurationError, ConnectionLost, NotFoundError, WrongType, run_error
 from ..paths import segment
 from ..policy import Policy
 from ..rest import CallOptions, Rest
@@ -322,7 +322,10 @@ class RunsClient:
             return _values_of(values, raise_error, thread_id, None)
         from ..models import Run
 
-        run_id = self._rest.model(Run, "POST", _runs_path(thread_id), **options).run_id
+        try:
+            run_id = self._rest.model(Run, "POST", _runs_path(thread_id), **options).run_id
+        except ConnectionLost as exc:
+            raise may_have_started(exc, thread_id) from exc
         values = self._waiting(thread_id, run_id, end, on_close == "cancel", headers, params, timeout).values()
         return _values_of(values, raise_error, thread_id, run_id)
 

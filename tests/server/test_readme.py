@@ -45,7 +45,7 @@ def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.Mon
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     said = [pasted.said_by(program) for program in programs("README.md")]
     pasted.names["client"].close()
-    first, messages, raw, text, completed, asked, _, resumed = said
+    first, messages, raw, text, _, completed, asked, _, resumed = said
     assert first == text == ANSWER
     assert "→ search({'query': 'weather in city0'})" in messages
     assert "← It is 54F" in messages

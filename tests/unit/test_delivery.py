@@ -647,3 +647,22 @@ def test_what_is_lost_without_a_thread_advises_nothing_that_needs_one() -> None:
     with pytest.raises(StreamLost) as caught:
         stateless("running").next_part()
     assert "client.runs.resume" not in str(caught.value)
+
+
+def test_a_start_whose_answer_is_lost_says_that_a_run_may_have_begun() -> None:
+    with pytest.raises(ConnectionLost, match=r"A run may have begun all the same.*client\.runs\.list") as caught:
+        deliver(CUT)
+    assert caught.value.url == CUT.url
+
+
+def test_a_gap_says_how_to_go_on_after_it() -> None:
+    one, _ = deliver([part("1"), part("2"), CUT], [part("7")])
+    gap = drain(one)[2]
+    assert "Iterate again" in str(gap.error)
+
+
+def test_a_thread_that_is_gone_is_not_advised_to_be_asked_for() -> None:
+    one, _ = delivery(answers={})
+    with pytest.raises(StreamLost) as caught:
+        one.next_part()
+    assert "get_state" not in str(caught.value)
