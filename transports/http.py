@@ -9,12 +9,13 @@ import socket
 import threading
 import time
 import weakref
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, poolmanager
 from urllib3.response import HTTPResponse
 
 from .. import codec
@@ -22,8 +23,11 @@ from ..errors import ClientClosed, ConfigurationError, ConnectionTimeout, Lgsync
 from ..paths import join_url
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
+from .in_time import done_within, freed_by
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of"]
+
+T = TypeVar("T")
 
 # One connection is kept for each of so many threads at once; more connect anew rather than wait.
 _POOL_SIZE = 512
@@ -70,14 +74,13 @@ class HTTPTransport(Transport):
         timeout: Optional[Timeout] = None,
     ) -> Response:
         fields = self._headers({"Accept": "application/json"}, headers)
-        call = _Call(method, path, params, json, fields, timeout or self.config.timeout)
-        url = self.url_of(path)
-        started = time.monotonic()
+        call = _Call.of(method, path, params, json, fields, timeout or self.config.timeout)
+        return self._in_time(call, lambda: self._exchange(call), lambda _: None)
+
+    def _exchange(self, call: _Call) -> Response:
+        url = self.url_of(call.path)
         with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
-            if call.timeout.total is None:
-                body = answer.content or b""
-            else:
-                body = _read_until(ByteStream(answer, url), started + call.timeout.total, call.timeout)
+            body = (answer.content or b"") if call.end is None else _read_until(call, ByteStream(answer, url))
         return Response(answer.status_code, answer.headers, body, url)
 
     def open_stream(
@@ -92,12 +95,14 @@ class HTTPTransport(Transport):
     ) -> ByteStream:
         """Make one call and leave its body open, whatever its status. Raises what :meth:`request` raises.
 
-        The caller closes the stream; closing the transport does so too.
+        ``timeout.total`` bounds all up to the head of the answer. The caller closes the stream; closing the transport
+        does so too.
         """
         fields = self._headers({}, headers)
         fields.update(_STREAM_HEADERS)
         process = self._process()
-        answer = self._send(_Call(method, path, params, json, fields, timeout or self.config.timeout))
+        call = _Call.of(method, path, params, json, fields, timeout or self.config.timeout)
+        answer = self._in_time(call, lambda: self._send(call), requests.Response.close)
         stream = ByteStream(answer, self.url_of(path))
         process.keep(stream)
         if self._closed:
@@ -147,6 +152,12 @@ class HTTPTransport(Transport):
         merged.update(call or {})
         return merged
 
+    def _in_time(self, call: _Call, work: Callable[[], T], discard: Callable[[T], None]) -> T:
+        """What ``work`` returns, whose sockets' timeouts do not bound it where the call has an end."""
+        if call.timeout.total is None:
+            return work()
+        return done_within(call.timeout.total, work, discard, lambda: _too_late(call, self.url_of(call.path)))
+
     def _send(self, call: _Call) -> requests.Response:
         """The answer, its body not read yet, after redirects that may be followed."""
         session = self._process().session
@@ -174,6 +185,30 @@ class _Call(NamedTuple):
     json: Any
     headers: CaseInsensitiveDict[str]
     timeout: Timeout
+    #: time.monotonic() by which all must be over.
+    end: Optional[float]
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        path: str,
+        params: Optional[Mapping[str, Any]],
+        json: Any,
+        headers: CaseInsensitiveDict[str],
+        timeout: Timeout,
+    ) -> _Call:
+        end = None if timeout.total is None else time.monotonic() + timeout.total
+        return cls(method, path, params, json, headers, timeout, end)
+
+    def left(self, seconds: Optional[float], url: str) -> Optional[float]:
+        """``seconds``, or what is left of the call's time; raises ConnectionTimeout if nothing is."""
+        if self.end is None:
+            return seconds
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise _too_late(self, url)
+        return left if seconds is None else min(seconds, left)
 
 
 class _Process:
@@ -282,6 +317,8 @@ class ByteStream:
             # Closing the response would wait for a reader. Each of the errors says that there is nothing to shut down.
             with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
                 self._answer.raw.shutdown()
+            # That shuts one way only, and what a server still sends would go on to be read.
+            _break(_socket_of(self._answer))
         if self._reading.acquire(timeout=_CLOSE_SECONDS):
             self._reading.release()
             self._release()
@@ -303,24 +340,62 @@ def _socket_of(answer: requests.Response) -> Optional[socket.socket]:
     return found if hasattr(found, "settimeout") else None
 
 
-def _read_until(stream: ByteStream, end: float, timeout: Timeout) -> bytes:
-    """The whole body, if it comes by ``end``; raises ConnectionTimeout otherwise."""
+def _read_until(call: _Call, stream: ByteStream) -> bytes:
+    """The whole body, if it comes by the end of the call; raises ConnectionTimeout otherwise."""
+    freed_by(stream.close)
     pieces: List[bytes] = []
     while True:
-        left = end - time.monotonic()
-        if left <= 0:
-            stream.close()
-            raise ConnectionTimeout(
-                f"{stream.url} did not answer in full within {timeout.total or 0:g} s; allow it a larger deadline",
-                url=stream.url,
-            )
-        data = stream.read(left if timeout.read is None else min(left, timeout.read))
+        data = stream.read(call.left(call.timeout.read, stream.url))
         if not data:
             return b"".join(pieces)
         pieces.append(data)
 
 
+def _too_late(call: _Call, url: str) -> ConnectionTimeout:
+    return ConnectionTimeout(
+        f"{url} did not answer in full within {call.timeout.total or 0:g} s; allow it a larger deadline", url=url
+    )
+
+
+class _KnownConnection:
+    """A pool that tells whose connection is in use, so that another thread can end a call."""
+
+    def _get_conn(self, timeout: Optional[float] = None) -> Any:
+        connection = super()._get_conn(timeout)  # type: ignore[misc]
+        freed_by(lambda: _break(connection.sock))
+        return connection
+
+
+class _HTTPPool(_KnownConnection, HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(_KnownConnection, HTTPSConnectionPool):
+    pass
+
+
+def _break(sock: Optional[socket.socket]) -> None:
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _knowing(manager: PoolManager) -> None:
+    # That of a SOCKS proxy has pools of its own kind.
+    if manager.pool_classes_by_scheme is poolmanager.pool_classes_by_scheme:
+        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
 class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        _knowing(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        _knowing(manager)
+        return manager
+
     def close(self) -> None:
         """Close every idle connection now; left to itself, urllib3 waits until no answer of a pool is referred to."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
@@ -376,7 +451,8 @@ def _send_once(
     prepared.hooks["response"].append(keep_location)
     _restore_path(prepared, url)
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
-    answer = session.send(prepared, timeout=call.timeout[:2], allow_redirects=False, **settings)
+    wait = call.left(call.timeout.connect, url), call.left(call.timeout.read, url)
+    answer = session.send(prepared, timeout=wait, allow_redirects=False, **settings)
     return answer, (places[0] if places and answer.status_code in REDIRECTS else None)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import socket
+import threading
+import time
 import traceback
 from typing import Any, ContextManager, Dict, Optional, Type
 
@@ -208,6 +210,98 @@ def test_the_timeout_of_a_call_wins_over_that_of_the_client() -> None:
 
     with RawServer(silent) as server, transport_to(server.url) as transport, pytest.raises(ConnectionTimeout):
         transport.request("GET", "/x", timeout=Timeout(5, 0.1))
+
+
+# A server that answers a byte at a time
+
+
+def drip(connection: Connection) -> None:
+    """Send a byte every now and then, until the client closes."""
+    connection.sock.settimeout(0.02)
+    with contextlib.suppress(OSError):
+        while not connection.peer_closed():
+            connection.send(b"0")
+    connection.sock.settimeout(PATIENCE)
+
+
+def dripping(begun: bytes) -> Any:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(begun)
+        drip(connection)
+
+    return script
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nX: "
+BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
+CHUNK_SIZE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+UP_TO_THE_END = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD, BODY, CHUNK_SIZE, UP_TO_THE_END])
+def test_an_answer_that_drips_is_over_when_the_time_of_the_call_is(begun: bytes) -> None:
+    with RawServer(dripping(begun)) as server, transport_to(server.url) as transport:
+        began = time.monotonic()
+        with pytest.raises(ConnectionTimeout, match=r"did not answer in full within 0\.3 s"):
+            transport.request("GET", "/x", timeout=Timeout(5, 5, 0.3))
+        assert time.monotonic() - began < 1.5
+        server.wait_for_scripts()
+
+
+def test_a_stream_whose_head_drips_is_over_when_the_time_of_the_call_is() -> None:
+    with RawServer(dripping(HEAD)) as server, transport_to(server.url) as transport:
+        with pytest.raises(ConnectionTimeout):
+            transport.open_stream("GET", "/x", timeout=Timeout(5, 5, 0.3))  # type: ignore[attr-defined]
+        server.wait_for_scripts()
+
+
+def test_a_stream_that_has_begun_is_not_bounded_by_the_time_of_the_call() -> None:
+    go_on = threading.Event()
+
+    def body(connection: Connection) -> None:
+        connection.read_request()
+        connection.start_stream()
+        assert go_on.wait(PATIENCE)
+        connection.chunk(b"late")
+        connection.end()
+
+    with RawServer(body) as server, transport_to(server.url) as transport:
+        end = time.monotonic() + 0.3
+        stream = transport.open_stream("GET", "/x", timeout=Timeout(5, 5, 0.3))  # type: ignore[attr-defined]
+        with pytest.raises(ConnectionTimeout):
+            stream.read(end - time.monotonic() + 0.1)
+        stream.close()
+        go_on.set()
+
+
+def test_each_redirect_gets_only_what_is_left_of_the_time() -> None:
+    def slow(connection: Connection) -> None:
+        request = connection.read_request()
+        connection.sock.settimeout(0.2)
+        if not connection.peer_closed():
+            connection.respond(307, headers={"Location": request.target + "x"})
+
+    with RawServer(slow) as server, transport_to(server.url) as transport:
+        with pytest.raises(ConnectionTimeout):
+            transport.request("POST", "/x", json={}, timeout=Timeout(5, 5, 0.5))
+        assert len(server.requests) <= 3
+
+
+def test_a_session_of_the_users_own_is_bounded_too() -> None:
+    with RawServer(dripping(HEAD)) as server, requests.Session() as session:
+        transport = SSETransport(TransportConfig(server.url, session=session))
+        began = time.monotonic()
+        with pytest.raises(ConnectionTimeout):
+            transport.request("GET", "/x", timeout=Timeout(5, 5, 0.3))
+        assert time.monotonic() - began < 1.5
+
+
+def test_a_call_that_is_answered_in_time_leaves_its_connection_to_the_next() -> None:
+    with RawServer(answer(200, {})) as server, transport_to(server.url) as transport:
+        for _ in range(3):
+            assert transport.request("GET", "/x", timeout=Timeout(5, 5, 5)).status == 200
+        assert len(server.connections) == 1
 
 
 def test_nothing_is_sent_twice() -> None:
