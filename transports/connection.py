@@ -51,6 +51,8 @@ _MAX_FRAGMENTS = 4096
 
 _CLOSE_SECONDS = 0.5
 
+_SHORTEST_WAIT = 0.001
+
 # How often a reader looks whether the connection is being closed.
 _GLANCE_SECONDS = 0.5
 
@@ -126,10 +128,16 @@ def open_connection(
 ) -> Connection:
     """Connect; returns once the server has accepted the handshake. ``compression`` is "deflate", or None for none.
 
-    A redirect is followed within the server's origin. Raises ConnectionFailed if there is no connection, APIStatusError
-    if the server refuses, ResponseError for a redirect elsewhere: the key goes nowhere but where it was given for.
+    A redirect is followed within the server's origin; ``timeout.total`` bounds all of it. Raises ConnectionFailed if
+    there is no connection, APIStatusError if the server refuses, ResponseError for a redirect elsewhere: the key goes
+    nowhere but where it was given for.
     """
+    end = None if timeout.total is None else time.monotonic() + timeout.total
     for _ in range(MAX_REDIRECTS):
+        if end is not None:
+            # Zero would be refused, or taken for no timeout at all.
+            left = max(end - time.monotonic(), _SHORTEST_WAIT)
+            timeout = timeout._replace(connect=left if timeout.connect is None else min(timeout.connect, left))
         try:
             return _connected(target, timeout, max_event_bytes, compression)
         except _Redirected as exc:
@@ -142,10 +150,9 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
     url = target.shown_url
     agent = next((value for name, value in target.headers.items() if name.lower() == "user-agent"), None)
     headers = {name: value for name, value in target.headers.items() if name.lower() not in _NOT_FOR_THE_HANDSHAKE}
-    stack = contextlib.ExitStack()
-    with _handshake_translated(target, timeout):
+    with contextlib.ExitStack() as entered, _handshake_translated(target, timeout):
         # Entered as a context manager: websockets 17 warns of any other use.
-        connection = stack.enter_context(
+        connection = entered.enter_context(
             connect(
                 target.websocket_url,
                 additional_headers=headers,
@@ -162,6 +169,7 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
                 create_connection=_Guarded,
             )
         )
+        stack = entered.pop_all()
     return Connection(connection, stack, url, max_event_bytes)
 
 
@@ -428,6 +436,10 @@ class _Guarded(ClientConnection):
             super().handshake(*args, **options)
         except websockets_errors.InvalidStatus as exc:
             raise _Refused(exc.response) from exc
+        except BaseException:
+            # An interrupt from the keyboard, too: of that websockets does not think here.
+            self.close_socket()
+            raise
 
     def process_event(self, event: Event) -> None:
         if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
@@ -451,7 +463,8 @@ def _redirect(url: str, response: Handshake) -> Optional[str]:
     try:
         # A WebSocket's scheme has its twin among those of HTTP.
         there = re.sub(r"^ws(?=s?:)", "http", urljoin(url, places[0]), flags=re.IGNORECASE)
-        return there if origin_of(there) == origin_of(url) else None
+        # Older releases of websockets give bytes that are no text as what no text can hold; that is a ValueError too.
+        return there if origin_of(there) == origin_of(url) and there.encode("utf-8") else None
     except ValueError:
         return None
 
@@ -461,7 +474,8 @@ def _refusal(url: str, response: Handshake) -> LgsyncError:
     body = bytes(response.body or b"").decode("utf-8", "replace")
     if 300 <= status < 400:
         where = response.headers.get_all("Location")[:1]
-        shown = where[0].partition("?")[0].partition("#")[0] if where else "nowhere"
+        place = where[0].partition("?")[0].partition("#")[0] if where else "nowhere"
+        shown = place.encode("utf-8", "replace").decode("utf-8")
         return ResponseError(
             f"{url} redirects to {shown or 'itself'}. Give the client the URL of the API itself.",
             url=url,

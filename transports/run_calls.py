@@ -8,7 +8,7 @@ from typing import Any, Container, Dict, List, Mapping, Optional
 
 from .. import codec
 from ..closing import Closing
-from ..errors import ClientClosed, NotFoundError, ResponseError
+from ..errors import ClientClosed, ConnectionTimeout, NotFoundError, ResponseError
 from ..paths import segment
 from ..rest import Rest
 from ..thread_state import interrupts_in
@@ -28,7 +28,10 @@ _LONGEST_PAUSE = 0.4
 
 
 class RunCalls:
-    """The REST side of one run: what its events do not tell."""
+    """The REST side of one run: what its events do not tell.
+
+    ``timeout.total`` bounds all that is asked until the run is ``streaming``, taken together and from now on.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class RunCalls:
         self.params = params
         self.path = f"/threads/{segment(thread_id, 'thread_id')}"
         self.timeout = timeout or transport.config.timeout
+        self._end = None if self.timeout.total is None else time.monotonic() + self.timeout.total
         #: For questions about a run that is being read: who closes its source may have to wait for their answer.
         self.brief = Timeout(*(min(seconds or _BRIEF_SECONDS, _BRIEF_SECONDS) for seconds in self.timeout[:2]))
         #: Set when the run's stream is closed; from when it is ``streaming``, that frees who waits for an answer, too.
@@ -51,6 +55,20 @@ class RunCalls:
         self.streaming = False
         self._transport = transport
         self._rest = Rest(transport)
+
+    def left(self, timeout: Optional[Timeout] = None) -> Timeout:
+        """``timeout``, or that of the run, made no longer than what is left; raises ConnectionTimeout if nothing is."""
+        timeout = timeout or self.timeout
+        if self._end is None or self.streaming:
+            return timeout
+        left = self._end - time.monotonic()
+        if left <= 0:
+            url = self._transport.url_of(self.path)
+            raise ConnectionTimeout(
+                f"{url}: the stream was not open within {self.timeout.total or 0:g} s; allow it a larger deadline",
+                url=url,
+            )
+        return Timeout(*(left if seconds is None else min(seconds, left) for seconds in timeout))
 
     def thread(self, *, create: bool) -> Dict[str, Any]:
         """The thread; made first if it is not there and ``create`` says so."""
@@ -133,7 +151,7 @@ class RunCalls:
             if time.monotonic() >= deadline:
                 return None
             # A transport that is closed meanwhile refuses the next question.
-            time.sleep(pause)
+            time.sleep(min(pause, self.left().total or pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _runs(self) -> List[Dict[str, Any]]:
@@ -155,7 +173,7 @@ class RunCalls:
         def ask() -> Any:
             query = {**self.params, **(params or {})}
             return self._rest.call(
-                method, path, json=json, params=query, headers=self.headers, timeout=timeout or self.timeout
+                method, path, json=json, params=query, headers=self.headers, timeout=self.left(timeout)
             )
 
         if not self.streaming:

@@ -123,10 +123,7 @@ class WebSocketTransport(HTTPTransport):
         check_start(start, self.name)
         run = RunCalls(self, str(start.thread_id), start.headers, start.params, start.timeout)
         method, params = self._command(run, start.payload)
-        source = WebSocketSource(
-            run, self._connect(run), start.modes, bool(start.payload.get("stream_subgraphs")), self.probe_seconds
-        )
-        with _closed_on_error(source):
+        with self._connected(run, start.modes, bool(start.payload.get("stream_subgraphs"))) as source:
             source.subscribe()
             # Sent over HTTP: a socket shows the run none of the caller's headers, checks an interrupt's namespace
             # that the thread does not tell, and after a cancelled run takes any new input for an answer. The events
@@ -147,12 +144,21 @@ class WebSocketTransport(HTTPTransport):
         run.run_id = join.run_id
         status = run.run().get("status")
         modes = join.modes or (*_DEFAULT_MODES, *self.extra_modes)
-        connection = self._connect(run)
-        source = WebSocketSource(run, connection, modes, join.stream_subgraphs, self.probe_seconds)
-        with _closed_on_error(source):
+        with self._connected(run, modes, join.stream_subgraphs) as source:
             source.subscribe()
             source.resume(join.position, finished=status not in UNFINISHED)
         return source
+
+    @contextlib.contextmanager
+    def _connected(self, run: RunCalls, modes: Iterable[str], stream_subgraphs: bool) -> Iterator[WebSocketSource]:
+        """A source over a new connection, which is closed if anything fails meanwhile."""
+        connection = self._connect(run)
+        try:
+            yield WebSocketSource(run, connection, modes, stream_subgraphs, self.probe_seconds)
+        except BaseException:
+            run.closing.set()
+            connection.close()
+            raise
 
     def _connect(self, run: RunCalls) -> Connection:
         session = self._process().session
@@ -160,14 +166,5 @@ class WebSocketTransport(HTTPTransport):
         target = Target.of(session, url, self._headers({}, run.headers), run.params)
         compression = (None if target.loopback else "deflate") if self.compression == "auto" else self.compression
         return open_connection(
-            target, timeout=run.timeout, max_event_bytes=self.max_event_bytes, compression=compression
+            target, timeout=run.left(), max_event_bytes=self.max_event_bytes, compression=compression
         )
-
-
-@contextlib.contextmanager
-def _closed_on_error(source: WebSocketSource) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        source.close()
-        raise

@@ -14,10 +14,12 @@ from typing import Any, Callable, Type
 import pytest
 import requests
 from event_tape import Tape
+from lgsync.transports import websocket
 from lgsync.transports.connection import Target, open_connection
 from lgsync.transports.websocket import WebSocketTransport
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
 from thread_server import RUN, THREAD, ThreadServer
+from websockets.sync.client import ClientConnection
 
 from lgsync import Client
 from lgsync.errors import (
@@ -344,6 +346,29 @@ def test_a_start_that_fails_leaves_no_socket() -> None:
         with pytest.raises(InternalServerError):
             server.transport().open_run(server.start())
         assert server.peer().closed.wait(PATIENCE)
+
+
+def test_an_interrupt_while_the_source_is_made_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with ThreadServer() as server:
+        monkeypatch.setattr(websocket, "WebSocketSource", interrupted)
+        for each in (server.start(), server.join()):
+            with pytest.raises(KeyboardInterrupt) as caught:
+                server.transport().open_run(each)
+            # Its frames hold the connection, and garbage is not what is to close it.
+            assert server.peer().closed.wait(PATIENCE), caught
+
+
+def test_an_interrupt_during_the_handshake_leaves_no_socket_and_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with ThreadServer() as server:
+        monkeypatch.setattr(ClientConnection, "handshake", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            server.transport().open_run(server.start())
 
 
 def test_a_transport_pickles_with_its_options() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any, Dict, List
 
 import pytest
 from event_tape import Tape, ai, human
+from lgsync.transports import run_calls
 from lgsync.transports.websocket import WebSocketTransport
 from thread_server import RUN, THREAD, ThreadServer
 
-from lgsync.errors import ConflictError, ConnectionLost, NotFoundError, UnprocessableEntityError
+from lgsync.errors import ConflictError, ConnectionLost, ConnectionTimeout, NotFoundError, UnprocessableEntityError
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, RunJoin, Timeout, TransportConfig
 
@@ -375,6 +377,68 @@ def test_the_next_run_ends_this_one_as_its_status_says() -> None:
         parts = run_of(source, server, tape.running(), following.running(), *following.said("m2", "theirs"))
         assert events(parts) == ["metadata"]
         assert source.outcome == "cancelled"
+
+
+class Late:
+    """A transport whose clock each request moves by a second and a half."""
+
+    def __init__(self, server: ThreadServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(run_calls, "time", self)
+        self.transport = server.transport()
+        self.asked: List[str] = []
+        self.totals: List[Any] = []
+        ask = self.transport.request
+
+        def request(method: str, path: str, **options: Any) -> Any:
+            self.asked.append(method)
+            self.totals.append(options["timeout"].total)
+            self.now += 1.5
+            return ask(method, path, **{**options, "timeout": None})
+
+        monkeypatch.setattr(self.transport, "request", request)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_each_request_of_an_opening_gets_what_is_left_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadServer() as server:
+        late = Late(server, monkeypatch)
+        source = late.transport.open_run(dataclasses.replace(server.start(), timeout=Timeout(5, 300, 4)))
+        assert late.totals == [4, 2.5]
+        late.now += 1000
+        # What is asked about it later has nothing to do with its opening.
+        tape = Tape()
+        assert events(run_of(source, server, tape.running(), tape.lifecycle("failed", error="boom"))) == [
+            "metadata",
+            "error",
+        ]
+        assert late.totals == [4, 2.5, None]
+
+
+def test_a_run_is_not_started_once_the_time_of_its_opening_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadServer() as server:
+        late = Late(server, monkeypatch)
+        with pytest.raises(ConnectionTimeout, match="the stream was not open within 1 s"):
+            late.transport.open_run(dataclasses.replace(server.start(), timeout=Timeout(5, 300, 1)))
+        assert late.asked == ["GET"]
+
+
+def test_the_run_of_an_answer_is_looked_for_no_longer_than_its_opening_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ThreadServer() as server:
+        server.waits_for({"id": "i", "value": "?"})
+        server.answers[f"POST {server.base}/commands"] = (200, {"type": "success", "id": 1, "result": {}})
+        late = Late(server, monkeypatch)
+        answer = server.start(input=None, command={"resume": "yes"})
+        with pytest.raises(ConnectionTimeout):
+            late.transport.open_run(dataclasses.replace(answer, timeout=Timeout(5, 300, 6.5)))
+        assert late.asked == ["GET", "GET", "POST", "GET", "GET"]
 
 
 def test_a_run_can_be_joined_at_any_part_and_gives_exactly_the_rest() -> None:
