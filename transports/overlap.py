@@ -12,6 +12,10 @@ last id, and of that one as many as were in the replay.
 If all that comes again bears the last id of the replay, no id shows it. Then nothing that came can tell a part that is
 sent again from its twin, which a node sent in the same millisecond. But by then that millisecond is over, and a join
 made now has all of it in its replay, each part once. So whoever is unsure asks again.
+
+That is done ten times at the most, or a run that goes on sending twins would be joined for ever. After them a part that
+is in doubt counts as new: no twin is lost, but where the last of these joins itself met with a live part, and no id
+shows it, that part comes twice.
 """
 
 from __future__ import annotations
@@ -35,6 +39,9 @@ _ID = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 # No server sends more than that within a millisecond.
 _MOST_OF_ONE_ID = 256
 
+# How often one stream is joined again to be sure.
+_MOST_QUESTIONS = 10
+
 Order = Tuple[int, int]
 
 _NONE: Order = (-1, -1)
@@ -47,12 +54,13 @@ class Overlap:
     then can leave one UNSURE. Takes constant time for a part, and 8 bytes of memory for each id.
     """
 
-    def __init__(self, since: float, until: float, given: Order = _NONE, skip: int = 0) -> None:
+    def __init__(self, since: float, until: float, given: Order = _NONE, skip: int = 0, asked: int = 0) -> None:
         self._since = since
         self._until = until
         #: How many parts come first that another join gave, and the id of them all.
         self._skip = skip
         self._given = given
+        self._asked = asked
         self._latest = _NONE
         self._latest_id: Optional[str] = None
         #: The id before the latest one.
@@ -77,7 +85,7 @@ class Overlap:
             return NEW
         if self._live or order < self._latest:
             return self._judge_live(order)
-        if self._since <= order[0] <= self._until and part in self._group:
+        if self._asked < _MOST_QUESTIONS and self._since <= order[0] <= self._until and part in self._group:
             return UNSURE
         self._add(part)
         return NEW
@@ -88,7 +96,7 @@ class Overlap:
         These begin with the part that was UNSURE; ``since`` and ``until`` are the new join's.
         """
         latest = max([self._latest, *(_order(part.id) or _NONE for part in unread)])
-        return Overlap(max(since, latest[0] + 1), until, self._latest, self._count)
+        return Overlap(max(since, latest[0] + 1), until, self._latest, self._count, self._asked + 1)
 
     @property
     def skips(self) -> bool:

@@ -123,6 +123,18 @@ def test_another_join_that_has_less_than_what_came_misses_it() -> None:
     assert judged(again, ("1-0", "a"), ("2-0", "c")) == [REPEATED, MISSING]
 
 
+def test_a_run_that_goes_on_sending_twins_is_not_asked_about_for_ever() -> None:
+    overlap, questions = Overlap(0, math.inf), 0
+    for number in range(100):
+        twin = part(f"{number}-0")
+        assert overlap.judge(twin) is NEW
+        if overlap.judge(twin) is UNSURE:
+            questions += 1
+            overlap = overlap.asked_again([twin], 0, math.inf)
+            assert [overlap.judge(twin), overlap.judge(twin)] == [REPEATED, NEW]
+    assert questions == 10
+
+
 # -- what it costs ----------------------------------------------------------------------------------------------------
 
 
@@ -262,4 +274,4 @@ def test_pauses_grow_so_that_twins_without_end_cost_few_requests(monkeypatch: py
     given = [part.data for part in joined.source]
     assert given == [one.part.data for one in joined.server.stored]
     assert joined.slept[:5] == [0.003, 0.01, 0.05, 0.2, 0.5]
-    assert len(joined.slept) < 30
+    assert len(joined.slept) == 10
