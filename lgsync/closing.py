@@ -1,8 +1,12 @@
-"""The end of a stream as its owner decides it, from any thread: it cuts every wait short, that for an answer too."""
+"""The end of a stream as its owner decides it, from any thread: it cuts every wait short, that for an answer too.
+
+And from a signal handler, which may have interrupted a wait, or the very same: so no lock is held that it would need.
+"""
 
 from __future__ import annotations
 
-from threading import Event, Lock, Thread
+import time
+from threading import Condition, Lock, RLock, Thread
 from typing import Callable, Generic, List, Optional, TypeVar
 
 __all__ = ["Closing"]
@@ -13,28 +17,49 @@ T = TypeVar("T")
 _LONGEST_WAIT = 0.5
 
 
+class _Flag:
+    """An Event that a signal handler can set, wherever it interrupted; a wait may notice that half a second later."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._changed = Condition(RLock())
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        with self._changed:
+            while not self._is_set and (left := end - time.monotonic()) > 0:
+                self._changed.wait(min(left, _LONGEST_WAIT))
+        return self._is_set
+
+
 class Closing:
     """Set once, by whoever closes. Waits and calls made through it end when it is set."""
 
     def __init__(self) -> None:
-        self._event = Event()
-        self._lock = Lock()
+        self._flag = _Flag()
+        # Changed in single steps, so without a lock; a call is listed before it looks whether this is set.
         self._calls: List[_Call[object]] = []
 
     def is_set(self) -> bool:
-        return self._event.is_set()
+        return self._flag.is_set()
 
     def set(self) -> None:
         """End every wait, now and later."""
-        self._event.set()
-        with self._lock:
-            calls = list(self._calls)
-        for call in calls:
+        self._flag.set()
+        for call in list(self._calls):
             call.wake.set()
 
     def wait(self, seconds: float) -> bool:
         """Wait so long; True if that was cut short."""
-        return self._event.wait(seconds)
+        return self._flag.wait(seconds)
 
     def call(self, work: Callable[[], T], discard: Optional[Callable[[T], None]] = None) -> Optional[T]:
         """What ``work()`` returns, or raises; None as soon as this is set.
@@ -43,23 +68,21 @@ class Closing:
         behind then: it must end by itself soon, and what it still brings is given to ``discard``.
         """
         call = _Call(work, discard)
-        with self._lock:
-            self._calls.append(call)  # type: ignore[arg-type]
+        self._calls.append(call)  # type: ignore[arg-type]
         try:
-            if not self._event.is_set():
+            if not self._flag.is_set():
                 Thread(target=call.run, name="lgsync-asking", daemon=True).start()
                 while not call.wake.wait(_LONGEST_WAIT):
                     continue
             return call.result()
         finally:
             call.abandon()
-            with self._lock:
-                self._calls.remove(call)  # type: ignore[arg-type]
+            self._calls.remove(call)  # type: ignore[arg-type]
 
 
 class _Call(Generic[T]):
     def __init__(self, work: Callable[[], T], discard: Optional[Callable[[T], None]]) -> None:
-        self.wake = Event()
+        self.wake = _Flag()
         self._work = work
         self._discard = discard
         self._lock = Lock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .accumulate import Message, MessageAccumulator
@@ -76,7 +76,10 @@ class RunReader:
         self._on_close = on_close
         self._messages_key = messages_key
         self._failure: Optional[LgsyncError] = None
-        self._leaving = Lock()
+        # Re-entrant, for a signal handler may cancel what is being cancelled. Leaving never waits for it.
+        self._cancelling = RLock()
+        # Whoever takes this out is the one to ask the server to cancel.
+        self._uncancelled = [True]
         self._process = os.getpid()
         if delivery.begins_midway:
             self.accumulator.gap()
@@ -163,10 +166,18 @@ class RunReader:
 
     def cancel(self, action: str) -> bool:
         """Cancel the run and free the connection; False if there was nothing left to cancel. Raises LgsyncError."""
-        with self._leaving:
+        with self._cancelling:
             if self.left:
                 return True
-            if not (self._cancels_by_leaving() or self.delivery.cancel(action)):
+            if not self._may_cancel():
+                return False
+            try:
+                done = self._cancels_by_leaving() or self.delivery.cancel(action)
+            except BaseException:
+                self._uncancelled.append(True)
+                raise
+            if not done:
+                self._uncancelled.append(True)
                 return False
             self.left = True
             self.delivery.close("cancelled")
@@ -175,20 +186,27 @@ class RunReader:
     def leave(self, *, detaching: bool = False) -> None:
         """Free the connection, then cancel the run if it has not ended and is not to go on; once.
 
+        Waits for nobody else who leaves or cancels: it may be a signal handler that interrupted just that.
         Whoever leaves because parts were lost does not cancel it: a cut is never leaving.
         """
         if self._process != os.getpid():
             return
-        with self._leaving:
-            if self.left:
-                return
-            self.left = True
-            delivery = self.delivery
-            unfinished = not self.over and delivery.outcome is None and delivery.failure is None
-            delivery.close()
-            goes_on = detaching or self.at_gap or self._on_close != "cancel"
-            if unfinished and not goes_on and self._cancelled():
-                delivery.outcome = "cancelled"
+        if self.left:
+            return
+        self.left = True
+        delivery = self.delivery
+        unfinished = not self.over and delivery.outcome is None and delivery.failure is None
+        delivery.close()
+        goes_on = detaching or self.at_gap or self._on_close != "cancel"
+        if unfinished and not goes_on and self._may_cancel() and self._cancelled():
+            delivery.outcome = "cancelled"
+
+    def _may_cancel(self) -> bool:
+        """Whether the caller is the one to ask; in one step, for threads and signal handlers alike."""
+        try:
+            return self._uncancelled.pop()
+        except IndexError:
+            return False
 
     def _cancels_by_leaving(self) -> bool:
         """A run without a thread, which the server cancels when its connection ends."""

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import signal
+import sys
 import threading
 import time
+from types import FrameType
 from typing import Any, Callable, Iterator, List
 
 import pytest
 
+from lgsync import closing as closing_module
 from lgsync.closing import Closing
 
 LONG = 30.0
@@ -243,3 +247,35 @@ def _threads_named(name: str) -> None:
     for thread in threading.enumerate():
         if thread.name == name:
             thread.join(LONG)
+
+
+def test_it_can_be_set_by_a_signal_handler_wherever_that_interrupted() -> None:
+    for number in itertools.count(1):
+        closing = Closing()
+        if not interrupted_at(number, closing.set, lambda closing=closing: closing.call(closing.set)):
+            break
+        assert closing.is_set()
+    assert number > 20
+
+
+def interrupted_at(number: int, handler: Callable[[], None], work: Callable[[], Any]) -> bool:
+    """Run ``handler`` in the midst of ``work``, at the ``number``-th line of the module's."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != closing_module.__file__:
+            return None
+        lines += event == "line"
+        if lines == number:
+            sys.settrace(None)
+            handler()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines >= number

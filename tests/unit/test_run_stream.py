@@ -566,6 +566,72 @@ def test_cancel_is_sent_once_with_its_action() -> None:
     assert [call[2]["action"] for call in transport.calls(CANCEL)] == ["rollback"]
 
 
+def stuck_cancel(*steps: Any) -> Tuple[RunStream, ScriptedTransport, threading.Event, threading.Event]:
+    """A run whose cancelling is not answered until the last event is set; the other says that it was asked."""
+    run, transport = stream(*steps)
+    asked, answer = threading.Event(), threading.Event()
+
+    def cancel() -> Tuple[int, None]:
+        asked.set()
+        assert answer.wait(10)
+        return 202, None
+
+    transport.answers[CANCEL] = cancel
+    return run, transport, asked, answer
+
+
+@pytest.mark.parametrize("leave", ["close", "detach"])
+def test_leaving_while_the_server_does_not_answer_a_cancel_frees_the_reader_and_returns(leave: str) -> None:
+    run, transport, asked, answer = stuck_cancel(chunk("Hel"), threading.Event())
+    reader = in_thread(lambda: list(run))
+    canceller = in_thread(run.cancel)
+    assert asked.wait(10)
+
+    leaver = in_thread(getattr(run, leave))
+    leaver.join(1)
+    reader.join(1)
+    free = not leaver.is_alive() and not reader.is_alive()
+    answer.set()
+    canceller.join(10)
+    leaver.join(10)
+
+    assert free
+    assert len(transport.calls(CANCEL)) == 1
+    assert run.outcome == "cancelled"
+
+
+def test_a_second_cancel_waits_for_the_answer_to_the_first_and_is_not_sent() -> None:
+    run, transport, asked, answer = stuck_cancel(*HELLO)
+    first = in_thread(run.cancel)
+    assert asked.wait(10)
+    second = in_thread(run.cancel)
+    second.join(0.05)
+    assert second.is_alive()
+    answer.set()
+    first.join(10)
+    second.join(10)
+    assert len(transport.calls(CANCEL)) == 1
+
+
+@pytest.mark.parametrize("way", ["close", "cancel"])
+@pytest.mark.parametrize("handled", ["close", "cancel", "detach"])
+def test_a_signal_handler_can_leave_in_the_midst_of_leaving(way: str, handled: str) -> None:
+    run, transport = stream(*HELLO)
+    next(run)
+
+    def cancel() -> Tuple[int, None]:
+        getattr(run, handled)()
+        return 202, None
+
+    transport.answers[CANCEL] = cancel
+    leaving = threading.Thread(target=getattr(run, way), daemon=True)
+    leaving.start()
+    leaving.join(5)
+    assert not leaving.is_alive()
+    assert len(transport.calls(CANCEL)) == 1
+    assert run.outcome == "cancelled"
+
+
 def test_cancelling_a_run_that_has_just_ended_lets_the_stream_reach_its_end() -> None:
     run, transport = stream(*HELLO)
     next(run)
