@@ -10,7 +10,7 @@ from .fold import Fold, is_chunk, is_empty
 from .gap import Gap
 from .history import owned
 from .message import UNGUARDED, Head, Message
-from .track import Track
+from .track import Track, has_own_end
 from .whole import Whole
 
 __all__ = ["Ledger"]
@@ -62,6 +62,17 @@ class Ledger:
     def has_hole(self, track: Track) -> bool:
         """Whether parts of this message may be gone since it was streamed, or sent whole."""
         return track.gap is not self.gap
+
+    def may_end_by_another_id(self, task: Any) -> Optional[Track]:
+        """The one message of a task that the last chunk under an id of langchain-core's can be of; None if unsure.
+
+        It may as well be of one that is not told, because its head may be gone.
+        """
+        here = [track for track in self._open if track.head.task == task and not track.has_own_end()]
+        if len(here) != 1 or self.has_hole(here[0]):
+            return None
+        untold = any(head.task == task and not has_own_end(head.id) for head in self.headless.values())
+        return None if untold else here[0]
 
     def agrees(self, track: Track, message: Mapping[str, Any]) -> bool:
         """Whether this says all that is known of the message; of a torn one, nothing counts that it leaves out."""

@@ -108,10 +108,8 @@ class StreamReader:
         """The last chunk of a call comes under an id of langchain-core's even if all others had the provider's."""
         if chunk.get("chunk_position") != "last":
             return []
-        candidates = [t for t in self._ledger.open if t.head.task == head.task and not t.has_own_end()]
-        if len(candidates) != 1 or self._ledger.has_hole(candidates[0]):
-            return []
-        return [self._ledger.tell(candidates[0], "complete", "chunk")]
+        track = self._ledger.may_end_by_another_id(head.task)
+        return [] if track is None else [self._ledger.tell(track, "complete", "chunk")]
 
     def _take_late_chunk(self, track: Track, chunk: Dict[str, Any]) -> List[Message]:
         """A chunk of a message that had ended, or that was known from a snapshot."""

@@ -10,7 +10,7 @@ from .gap import Gap
 from .message import UNGUARDED, Head, Message
 from .whole import Whole
 
-__all__ = ["Track", "head_of", "namespace_of", "usable_id"]
+__all__ = ["Track", "has_own_end", "head_of", "namespace_of", "usable_id"]
 
 #: Ids that langchain-core gives. A call that has such an id gets its last chunk under that same id.
 _RUN_ID_PREFIX = "lc_run-"
@@ -114,12 +114,16 @@ class Track:
         return bool(metadata.get("finish_reason") or metadata.get("stop_reason"))
 
     def has_own_end(self) -> bool:
-        """Whether its last chunk comes under its own id, not under one that langchain-core makes up."""
-        return bool(self.head.id) and str(self.head.id).startswith(_RUN_ID_PREFIX)
+        return has_own_end(self.head.id)
 
     def was_cut(self) -> bool:
         """Whether it must have ended if it ended well, and did not."""
         return self.marks_end and self.has_own_end() and not self.state.last and not self.looks_finished()
+
+
+def has_own_end(id_: Optional[str]) -> bool:
+    """Whether the last chunk of such a message comes under its own id, not under one that langchain-core makes up."""
+    return bool(id_) and str(id_).startswith(_RUN_ID_PREFIX)
 
 
 def usable_id(message: Mapping[str, Any]) -> Optional[str]:

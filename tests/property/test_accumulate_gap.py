@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import recorded_runs
 from chunks import run_events, scripted_chunks
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from normal_form import normal
 from server_events import human, piece, streamed, told, tool, updates, values, whole
@@ -198,6 +198,7 @@ def test_each_message_ends_once_whatever_is_gone(run, places, outcome, settled):
 
 
 @given(_runs, _places, st.booleans())
+@example(Run(Random(1_840_828_762), Modes(True, False, True)), [0, 60], False)
 @settings(deadline=None, max_examples=500)
 def test_what_is_told_is_how_the_message_really_begins_or_all_of_it(run, places, settled):
     accumulator = MessageAccumulator()

@@ -256,6 +256,41 @@ def test_a_subgraph_that_is_called_in_a_further_step_has_begun_behind_the_gap(cu
     assert (change.status, change.text) == ("streaming", "inner")
 
 
+@pytest.fixture
+def one_told_of_two(accumulator):
+    """Two calls of one task: "m2" is told, "m1" came before it was certain that they began behind the gap."""
+    accumulator.gap()
+    told(accumulator, [at_step(1, "m0", "x"), at_step(1, "m1", "a", task="child:1|llm:1")])
+    changes = told(accumulator, [at_step(2, "m3", "b", task="other:2"), at_step(1, "m2", "Hel", task="child:1|llm:1")])
+    assert shown(changes) == [("m3", "streaming", "b"), ("m2", "streaming", "Hel")]
+    return accumulator
+
+
+def test_the_last_chunk_under_another_id_may_be_of_a_message_of_the_task_that_is_not_told(one_told_of_two):
+    last = streamed(piece("lc_run--1", last=True), langgraph_step=1, task="child:1|llm:1")
+    assert told(one_told_of_two, [last]) == []
+    assert shown(told(one_told_of_two, [at_step(1, "m2", "lo", task="child:1|llm:1")])) == [
+        ("m2", "streaming", "Hello")
+    ]
+    changes = one_told_of_two.feed(updates("llm", whole("m1", "a"), whole("m2", "Hello"), suffix="|child:1"))
+    assert shown(changes) == [("m1", "complete", "a"), ("m2", "complete", "Hello")]
+
+
+def test_the_last_chunk_under_another_id_is_not_of_an_untold_message_of_another_task(accumulator):
+    accumulator.gap()
+    told(accumulator, [at_step(1, "m1", "a"), at_step(2, "m2", "Hello", task="llm:2")])
+    changes = told(accumulator, [streamed(piece("lc_run--1", last=True), langgraph_step=2, task="llm:2")])
+    assert shown(changes) == [("m2", "complete", "Hello")]
+
+
+def test_the_last_chunk_under_another_id_is_not_of_an_untold_message_that_ends_under_its_own(accumulator):
+    accumulator.gap()
+    told(accumulator, [at_step(1, "m0", "x"), at_step(1, "lc_run--1", "a", task="child:1|llm:1")])
+    told(accumulator, [at_step(2, "m3", "b", task="other:2"), at_step(1, "m2", "Hello", task="child:1|llm:1")])
+    last = streamed(piece("lc_run--2", last=True), langgraph_step=1, task="child:1|llm:1")
+    assert shown(told(accumulator, [last])) == [("m2", "complete", "Hello")]
+
+
 def test_of_two_graphs_that_one_task_calls_at_once_the_steps_of_one_say_nothing_of_the_other(accumulator):
     accumulator.gap()
     told(accumulator, [at_step(1, "m1", "a", task="tools:1|llm:1"), at_step(2, "m2", "b", task="tools:1|llm:2")])
