@@ -467,15 +467,19 @@ def test_an_error_that_answers_nothing_is_the_error_of_its_status(
 
 def test_a_flood_of_pings_is_answered_and_the_frames_among_them_are_given() -> None:
     counted: List[int] = []
+    over = threading.Event()
 
     def script(wire: Wire) -> None:
         upgraded(wire)
         wire.send(frame(PING) * 3000 + frame(TEXT, b"{}") + frame(PING) * 3000 + closing(1000))
         # A pong is six bytes, as it is masked; the closing frame is eight.
         counted.append((len(until_left(wire)) - 8) // 6)
+        over.set()
 
     with connected(script) as connection:
         assert received(connection) == [{}]
+        connection.close()
+        assert over.wait(PATIENCE)
     assert counted == [6000]
 
 
