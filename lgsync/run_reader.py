@@ -124,8 +124,13 @@ class RunReader:
 
     def digest(self, raw: Raw) -> Batch:
         """What a part, or the end, changes."""
-        before, self.place = self.place, self.delivery.place
         self._batches += 1
+        batch = self._digested(raw, self.place)
+        # Last of all: an interrupt before this leaves the part to be given again.
+        self.place = self.delivery.place
+        return batch
+
+    def _digested(self, raw: Raw, before: Place) -> Batch:
         if isinstance(raw, End):
             changes = self.settle(raw.values, raw.known) if raw.settles else []
             gap = self.delivery.cut_short if any(map(_is_news, changes)) else None

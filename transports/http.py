@@ -314,11 +314,13 @@ class ByteStream:
         self._closed = True
         # At its end a body gives its connection back to the pool, where it may serve another call by now.
         if not self._ended:
+            # Looked up first: a reader that is freed may take what it got for the end, and give the connection back.
+            found = _socket_of(self._answer)
             # Closing the response would wait for a reader. Each of the errors says that there is nothing to shut down.
             with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
                 self._answer.raw.shutdown()
-            # That shuts one way only, and what a server still sends would go on to be read.
-            _break(_socket_of(self._answer))
+                # That shuts one way only, and what a server still sends would go on to be read.
+                _break(found)
         if self._reading.acquire(timeout=_CLOSE_SECONDS):
             self._reading.release()
             self._release()
