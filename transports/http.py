@@ -347,7 +347,12 @@ def _read_until(call: _Call, stream: ByteStream) -> bytes:
     freed_by(stream.close)
     pieces: List[bytes] = []
     while True:
-        data = stream.read(call.left(call.timeout.read, stream.url))
+        try:
+            data = stream.read(call.left(call.timeout.read, stream.url))
+        except ConnectionTimeout:
+            # Of the last wait, what was left was the limit.
+            call.left(None, stream.url)
+            raise
         if not data:
             return b"".join(pieces)
         pieces.append(data)
