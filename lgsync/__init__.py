@@ -37,12 +37,14 @@ from .errors import (
     RateLimitError,
     ResponseError,
     RunError,
+    StateMismatch,
     StreamLost,
     UnprocessableEntityError,
     UnsupportedByTransport,
     WrongType,
 )
 from .parts import StreamPart, Undecoded
+from .run_defaults import RunDefaults
 from .run_stream import RunStream
 
 __all__ = [
@@ -70,8 +72,10 @@ __all__ = [
     "PositionLost",
     "RateLimitError",
     "ResponseError",
+    "RunDefaults",
     "RunError",
     "RunStream",
+    "StateMismatch",
     "StreamLost",
     "StreamPart",
     "Undecoded",

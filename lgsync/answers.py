@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, Mapping, Optional
 
 from . import codec
 from .errors import APIStatusError, ResponseError, status_error
@@ -32,8 +33,20 @@ def error_of(response: Response, method: str) -> APIStatusError:
         url=response.url,
         body=body,
         request_id=response.headers.get("x-request-id"),
-        retry_after=response.headers.get("retry-after"),
+        retry_after=_retry_after(response.headers),
     )
+
+
+def _retry_after(headers: Mapping[str, str]) -> Optional[float]:
+    """Seconds that the server asks to wait; it names them, or a date, which counts from that of the answer."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isdigit():
+        return float(asked)
+    try:
+        pause = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, pause.total_seconds())
 
 
 def data_of(response: Response, method: str) -> Any:

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, List, Mapping, Optional, Tuple, Type, Union
+from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Optional, Tuple, Type, Union
 from urllib.parse import urlsplit
 
 from ._version import version
 from .deadline import checked
-from .errors import ConfigurationError
+from .errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    InternalServerError,
+    ResponseError,
+)
+from .resources._options import call_options
 from .resources.assistants import AssistantsClient
+from .resources.crons import CronsClient
 from .resources.runs import RunsClient
+from .resources.store import StoreClient
 from .resources.threads import ThreadsClient
-from .rest import Rest
+from .rest import CallSettings, Rest
+from .retry import Retry
+from .run_defaults import RunDefaults
+from .tracing import Tracing
 from .transport import Timeout, TimeoutValue, Transport, TransportConfig, TransportFactory, resolve
+
+if TYPE_CHECKING:
+    from .models import ServerInfo
 
 __all__ = ["Client"]
 
@@ -32,6 +48,7 @@ class _FromEnvironment(str):
 
 FROM_ENVIRONMENT = _FromEnvironment()
 DEFAULT_TIMEOUT = Timeout()
+_RUN_DEFAULTS = RunDefaults()
 
 
 class Client:
@@ -56,6 +73,13 @@ class Client:
         can have its own. Default: none.
     :param reconnect: for how many seconds a run's stream that broke is taken up again, counted from the last sign of
         life, before StreamLost is raised. 0 does not try.
+    :param retries: how often a call that changes nothing (GET, and searches and counts, which are POSTs) is made again
+        when its connection breaks, or the server answers 408, 425, 429, 502, 503 or 504 (``Retry-After`` is kept to, up
+        to 30 s); and any call that was refused before anything of it was sent. Default: 2 times, GET and refused ones
+        alone. 0 is never. No call that may have had an effect is ever made again.
+    :param run_defaults: what runs are started and streamed with where the call does not say.
+    :param tracing: True tells OpenTelemetry (``pip install 'lgsync[otel]'``) of each call and each streamed run, and
+        sends ``traceparent`` on; a TracerProvider of yours does so too.
     :param session: a ``requests.Session`` of yours, for proxies, certificates or adapters.
 
     One client serves many threads. It can be pickled, survives a fork, and is a context manager.
@@ -72,17 +96,19 @@ class Client:
         timeout: TimeoutValue = DEFAULT_TIMEOUT,
         deadline: Optional[float] = None,
         reconnect: float = 60.0,
+        retries: Optional[int] = None,
+        run_defaults: RunDefaults = _RUN_DEFAULTS,
+        tracing: Any = False,
         session: Optional[Any] = None,
     ) -> None:
-        self._deadline = checked(deadline)
-        self._reconnect = _budget(reconnect)
+        common = _Common(checked(deadline), _budget(reconnect), retries, run_defaults, tracing)
         if isinstance(transport, Transport):
             given = {"url": url, "headers": headers, "session": session}
             names = [name for name, value in given.items() if value is not None]
             names += ["api_key"] if api_key is not FROM_ENVIRONMENT and api_key is not None else []
             names += ["timeout"] if timeout is not DEFAULT_TIMEOUT else []
             _refuse_beside_an_object(names)
-            self._use(transport)
+            self._use(transport, common.settings(), common)
             return
         config = TransportConfig(
             url=_base_url(url if url is not None else os.environ.get("LANGGRAPH_URL") or DEFAULT_URL),
@@ -90,18 +116,80 @@ class Client:
             timeout=Timeout.of(timeout),
             session=session,
         )
-        self._use(resolve(transport, config))
+        self._use(resolve(transport, config), common.settings(), common)
 
-    def _use(self, transport: Transport) -> None:
+    def _use(self, transport: Transport, settings: CallSettings, common: _Common, *, owns: bool = True) -> None:
         self.transport = transport
-        rest = Rest(transport, self._deadline)
+        self._common = common
+        self._owns_transport = owns
+        self._rest = rest = Rest(transport, settings)
         self.assistants = AssistantsClient(rest)
-        self.threads = ThreadsClient(rest)
-        self.runs = RunsClient(rest, self._reconnect)
+        self.threads = ThreadsClient(rest, common.reconnect)
+        self.runs = RunsClient(rest, common.reconnect, common.run_defaults)
+        self.crons = CronsClient(rest)
+        self.store = StoreClient(rest)
+
+    def with_options(
+        self,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: TimeoutValue = DEFAULT_TIMEOUT,
+        deadline: Optional[float] = None,
+    ) -> Client:
+        """This client with other settings, over the same connections: cheap enough to be made for one call.
+
+        ``headers`` are added to its own, and win over them. Closing what this returns closes nothing; closing the
+        client it came from closes it.
+        """
+        settings = self._rest.settings
+        if headers is not None:
+            settings = settings._replace(headers=self._rest.headers(_checked_headers(headers)))
+        if timeout is not DEFAULT_TIMEOUT:
+            settings = settings._replace(timeout=Timeout.of(timeout))
+        if deadline is not None:
+            settings = settings._replace(deadline=checked(deadline))
+        view = Client.__new__(type(self))
+        view._use(self.transport, settings, self._common, owns=False)
+        return view
+
+    def info(
+        self,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> ServerInfo:
+        """What the server says of itself: its version, and what it can do (``GET /info``)."""
+        from .models import ServerInfo
+
+        return self._rest.model(ServerInfo, "GET", "/info", **call_options(headers, params, timeout, deadline))
+
+    def ok(
+        self,
+        *,
+        check_db: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> bool:
+        """Whether the server is there and well (``GET /ok``); ``check_db=True`` makes it look at its database too.
+
+        False if it cannot be reached, does not answer in time, or is no LangGraph server. Raises the errors of 4xx.
+        """
+        query = {"check_db": 1 if check_db else None}
+        options = call_options(headers, params, timeout, deadline, query)
+        try:
+            answer = self._rest.call("GET", "/ok", **options)
+        except (ConnectionFailed, ConnectionLost, DeadlineExceeded, InternalServerError, ResponseError):
+            return False
+        return isinstance(answer, dict) and answer.get("ok") is True
 
     def close(self) -> None:
         """Free every connection, open streams too. Later use raises ClientClosed."""
-        self.transport.close()
+        if self._owns_transport:
+            self.transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -118,11 +206,36 @@ class Client:
         return f"Client({self.transport!r})"
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _client_over, (self.transport, self._deadline, self._reconnect)
+        settings = self._rest.settings
+        own = {"headers": settings.headers, "timeout": settings.timeout, "deadline": settings.deadline}
+        return _client_over, (type(self), self.transport, own, self._common)
 
 
-def _client_over(transport: Transport, deadline: Optional[float], reconnect: float) -> Client:
-    return Client(transport=transport, deadline=deadline, reconnect=reconnect)
+def _client_over(cls: Type[Client], transport: Transport, own: Mapping[str, Any], common: _Common) -> Client:
+    client = cls.__new__(cls)
+    client._use(transport, common.settings()._replace(**own), common)
+    return client
+
+
+class _Common(NamedTuple):
+    """What a client and the views of it have in common, as it was given: these pickle."""
+
+    deadline: Optional[float]
+    reconnect: float
+    retries: Optional[int]
+    run_defaults: RunDefaults
+    tracing: Any
+
+    def settings(self) -> CallSettings:
+        return CallSettings(deadline=self.deadline, retry=Retry.of(self.retries), tracing=_tracing(self.tracing))
+
+
+def _tracing(tracing: Any) -> Tracing:
+    if tracing is False or tracing is None:
+        return Tracing()
+    from .otel import OpenTelemetry
+
+    return OpenTelemetry(None if tracing is True else tracing)
 
 
 def _budget(seconds: float) -> float:
@@ -180,16 +293,21 @@ def _headers(api_key: Optional[str], headers: Optional[Mapping[str, str]]) -> Ma
         if key != key.strip() or "\n" in key or "\r" in key:
             raise ConfigurationError("api_key begins or ends with a blank, or holds a line break; strip() it")
         merged[API_KEY_HEADER] = key
-    for name, value in (headers or {}).items():
+    for name, value in _checked_headers(headers or {}).items():
+        merged = {known: v for known, v in merged.items() if known.lower() != name.lower()}
+        merged[name] = value
+    return merged
+
+
+def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
         if not isinstance(name, str):
             raise ConfigurationError(f"The name of a header must be text, not {type(name).__name__}")
         if name.lower() == API_KEY_HEADER:
             raise ConfigurationError(f"The header {name!r} is reserved: pass api_key=… instead")
         if not isinstance(value, str):
             raise ConfigurationError(f"The header {name!r} must be text, not {type(value).__name__}")
-        merged = {known: v for known, v in merged.items() if known.lower() != name.lower()}
-        merged[name] = value
-    return merged
+    return headers
 
 
 def _key_from_environment() -> Optional[str]:

@@ -117,9 +117,13 @@ class Delivery:
         self.begins_midway = begins_midway
         self.failure: Optional[RunError] = None
         self.outcome: Optional[str] = None
-        # The deadline of this stream bounds all that is asked for it; the client's own does not count any more.
-        self._rest = Rest(rest.transport)
-        self._start = start
+        #: What a tracer is told of this run.
+        self.span = rest.settings.tracing.run(
+            joins=isinstance(start, RunJoin), thread_id=start.thread_id, assistant_id=_assistant_of(start)
+        )
+        # The deadline of this stream bounds all that is asked for it, and the policy says what is tried again.
+        self._rest = rest.once()
+        self._start = dataclasses.replace(start, headers={**rest.headers(start.headers), **self.span.headers})
         self._policy = policy
         self._deadline = deadline
         self._watch = _Watch(policy, deadline)
@@ -142,7 +146,12 @@ class Delivery:
         self._temporary: Optional[str] = None
         self._at: Optional[Place] = None
         self._state: Optional[Dict[str, Any]] = None
-        self._source = self._open_first()
+        try:
+            self._source = self._open_first(rest)
+        except BaseException as exc:
+            self.span.ended(None, exc)
+            raise
+        self.span.known(self.thread_id, self.run_id)
 
     @property
     def place(self) -> Place:
@@ -301,14 +310,17 @@ class Delivery:
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
-    def _open_first(self) -> PartSource:
+    def _open_first(self, rest: Rest) -> PartSource:
         start = self._start
         if isinstance(start, RunJoin):
             start = dataclasses.replace(start, position=self._policy.rejoining().position)
-        transport = self._rest.transport
-        start = dataclasses.replace(start, timeout=self._deadline.within(start.timeout or transport.timeout))
+
+        def opened() -> PartSource:
+            limits = self._deadline.within(start.timeout or rest.timeout)
+            return rest.transport.open_run(dataclasses.replace(start, timeout=limits))
+
         try:
-            source = transport.open_run(start)
+            source = rest.tried(opened, self._deadline, "GET" if isinstance(start, RunJoin) else "POST")
         except LgsyncError as exc:
             if self._deadline.passed:
                 raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
@@ -374,7 +386,7 @@ class Delivery:
     def _join(self, position: Optional[str]) -> PartSource:
         start = self._start
         transport = self._rest.transport
-        timeout = self._deadline.within(_no_longer(start.timeout or transport.timeout, _ATTEMPT))
+        timeout = self._deadline.within(_no_longer(start.timeout or self._rest.timeout, _ATTEMPT))
         if isinstance(start, RunJoin):
             return transport.open_run(dataclasses.replace(start, position=position, timeout=timeout))
         return transport.open_run(
@@ -658,6 +670,10 @@ def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncErro
         return error
     look = f"look with client.runs.list({thread_id!r}) before you start another" if thread_id else "nobody can tell"
     return type(error)(f"{str(error).rstrip('.')}. A run may have begun all the same: {look}", url=error.url)
+
+
+def _assistant_of(start: Union[RunStart, RunJoin]) -> Optional[str]:
+    return None if isinstance(start, RunJoin) else start.payload.get("assistant_id")
 
 
 def _close(source: PartSource) -> None:

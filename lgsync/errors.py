@@ -19,6 +19,7 @@
     │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404
     │   └── ConflictError 409 · UnprocessableEntityError 422 · RateLimitError 429 · InternalServerError 5xx
     ├── RunError                   the run itself failed
+    ├── StateMismatch              a state does not fit the model that was given for it (also a ValueError)
     └── StreamLost                 parts of the stream are gone, or it could not be taken up again; the run may go on
 
 Each says what failed, for which URL, thread or run, and what to do. Each can be pickled. None shows a key.
@@ -49,6 +50,7 @@ __all__ = [
     "RateLimitError",
     "ResponseError",
     "RunError",
+    "StateMismatch",
     "StreamLost",
     "UnprocessableEntityError",
     "UnsupportedByTransport",
@@ -104,11 +106,15 @@ class ClientClosed(LgsyncError, RuntimeError):
 
 
 class ConnectionFailed(LgsyncError):
-    """No connection could be made to ``url``: nothing reached the server, so trying again is safe."""
+    """No connection could be made to ``url``: nothing reached the server, so trying again is safe.
 
-    def __init__(self, message: str, *, url: str) -> None:
+    ``refused`` says that nobody listens there, as while a server starts.
+    """
+
+    def __init__(self, message: str, *, url: str, refused: bool = False) -> None:
         super().__init__(message)
         self.url = url
+        self.refused = refused
 
 
 class ConnectionLost(LgsyncError):
@@ -170,11 +176,16 @@ class EventTooLarge(ResponseError):
     """An event was larger than the transport allows, and was not read."""
 
 
+class StateMismatch(LgsyncError, ValueError):
+    """A graph's state does not fit the model that was given for it; the cause is pydantic's ValidationError."""
+
+
 class APIStatusError(LgsyncError):
     """The server answered ``url`` with an error status.
 
     ``status_code`` is the HTTP status, ``detail`` the server's own words, ``body`` the decoded body (or its text),
-    ``request_id`` the ``x-request-id`` header; ``code``, ``param`` and ``type`` are set where the body carries them.
+    ``request_id`` the ``x-request-id`` header, ``retry_after`` the seconds that the server asks to wait before the next
+    try; ``code``, ``param`` and ``type`` are set where the body carries them.
     """
 
     def __init__(
@@ -186,7 +197,7 @@ class APIStatusError(LgsyncError):
         detail: str = "",
         body: Any = None,
         request_id: Optional[str] = None,
-        retry_after: Optional[str] = None,
+        retry_after: Optional[float] = None,
     ) -> None:
         super().__init__(message)
         self.url = url
@@ -199,6 +210,11 @@ class APIStatusError(LgsyncError):
         self.code: Optional[str] = _optional_text(fields.get("code"))
         self.param: Optional[str] = _optional_text(fields.get("param"))
         self.type: Optional[str] = _optional_text(fields.get("type"))
+
+    def saying(self, more: str) -> APIStatusError:
+        """The same error with a further sentence."""
+        rebuilt: APIStatusError = _rebuild(type(self), f"{str(self).rstrip('.')}. {more}", self.__dict__)  # type: ignore[assignment]
+        return rebuilt
 
 
 class BadRequestError(APIStatusError):
@@ -319,7 +335,7 @@ def status_error(
     url: str,
     body: Any,
     request_id: Optional[str] = None,
-    retry_after: Optional[str] = None,
+    retry_after: Optional[float] = None,
 ) -> APIStatusError:
     """The error of the class that stands for ``status``; ``body`` is decoded JSON, or the text if it was none."""
     cls = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)

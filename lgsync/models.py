@@ -1,54 +1,94 @@
-"""What the REST API answers, as pydantic models.
+"""What the REST API answers, as pydantic models with two faces.
 
-Every model keeps fields that it does not know. ``thread["thread_id"]``, ``.get("…")``, ``in`` and ``dict(thread)`` see
-the fields that the server sent, as the plain dictionaries of the official client do, but timestamps are datetimes.
-As attributes all fields can be read: absent or null ones are None, or empty.
+As attributes the fields are typed: timestamps are aware datetimes, nested answers are models, and what is absent or
+null is None, or empty. As a dictionary (``thread["created_at"]``, ``.get("…")``, ``in``, ``dict(thread)``, ``for``) an
+answer is the very JSON that the server sent, as in the official client. Fields that no model knows are kept in both.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Generic, Iterator, List, Mapping, Optional, TypeVar, Union, cast
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
 
-__all__ = ["Assistant", "Checkpoint", "Interrupt", "Model", "Run", "Thread", "ThreadState", "ThreadTask"]
+from .schema import MultitaskStrategy, OnCompletionBehavior, RunStatus, ThreadStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    State = TypeVarWithDefault("State", default=Any)
+else:
+    State = TypeVar("State")
+
+__all__ = [
+    "Assistant",
+    "AssistantsSearchResponse",
+    "Checkpoint",
+    "Cron",
+    "Graph",
+    "GraphSchema",
+    "Interrupt",
+    "Item",
+    "ListNamespaceResponse",
+    "Model",
+    "Run",
+    "SearchItem",
+    "SearchItemsResponse",
+    "ServerInfo",
+    "Thread",
+    "ThreadState",
+    "ThreadStorage",
+    "ThreadTask",
+    "ThreadUpdateStateResponse",
+]
 
 
 class Model(BaseModel):
-    """The base: unknown fields are kept, and the fields that were sent answer to ``[]`` as well."""
+    """The base: attributes are typed, ``[]`` and its kin show what was sent. It cannot be changed."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", protected_namespaces=())
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", protected_namespaces=(), frozen=True)
 
-    @model_validator(mode="before")
+    _sent: Dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _empty_for_null(cls, data: Any) -> Any:
-        """A list that is null is an empty one."""
-        if not isinstance(data, dict):
-            return data
-        return {
-            name: cls.model_fields[name].get_default(call_default_factory=True)
-            if value is None and name in cls.model_fields
-            else value
-            for name, value in data.items()
-        }
+    def _with_what_was_sent(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A field that is null is as if it were absent."""
+        if not isinstance(data, Mapping):
+            return handler(data)
+        fields = cls.model_fields
+        model = handler({name: value for name, value in data.items() if value is not None or name not in fields})
+        model._sent = dict(data)
+        return model
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self:
-            raise KeyError(key)
-        return getattr(self, key)
+        return self._sent[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self.model_fields_set
+        return key in self._sent
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self._sent)
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Model):
+            return self._sent == other._sent
+        return self._sent == other if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The field, or ``default`` if the server did not send it."""
-        return getattr(self, key) if key in self else default
+        """The field as it was sent, or ``default`` if it was not."""
+        return self._sent.get(key, default)
 
-    def keys(self) -> Tuple[str, ...]:
+    def keys(self) -> Any:
         """The names of the fields that the server sent; makes ``dict(model)`` work."""
-        names = (*type(self).model_fields, *(self.model_extra or {}))
-        return tuple(name for name in names if name in self)
+        return self._sent.keys()
 
 
 class Interrupt(Model):
@@ -56,6 +96,7 @@ class Interrupt(Model):
 
     value: Any = None
     id: Optional[str] = None
+    response_schema: Optional[Dict[str, Any]] = None
 
 
 class Checkpoint(Model):
@@ -70,18 +111,22 @@ class Checkpoint(Model):
 class Thread(Model):
     """A thread: ``status`` is "idle", "busy", "interrupted" or "error"; ``values`` its latest state.
 
-    ``interrupts`` maps task ids to what is waiting for an answer.
+    ``interrupts`` maps task ids to what is waiting for an answer. ``extracted`` is what a search's ``extract`` found.
     """
 
     thread_id: str
     created_at: Optional[datetime] = None
     updated_at: Optional[datetime] = None
+    state_updated_at: Optional[datetime] = None
     metadata: Optional[Dict[str, Any]] = None
-    status: Optional[str] = None
+    status: Union[ThreadStatus, str, None] = None
     config: Optional[Dict[str, Any]] = None
+    context: Optional[Dict[str, Any]] = None
     values: Any = None
     interrupts: Dict[str, List[Interrupt]] = {}
     error: Any = None
+    extracted: Optional[Dict[str, Any]] = None
+    ttl: Optional[Dict[str, Any]] = None
 
     @field_validator("interrupts", mode="before")
     @classmethod
@@ -95,10 +140,14 @@ class Thread(Model):
 
 
 class ThreadTask(Model):
-    """A task that is next in a thread: a node that waits, failed or was interrupted."""
+    """A task that is next in a thread: a node that waits, failed or was interrupted.
+
+    ``state`` is its subgraph's, or the checkpoint of that, if subgraphs were asked for.
+    """
 
     id: Optional[str] = None
     name: Optional[str] = None
+    path: List[Any] = []
     error: Any = None
     interrupts: List[Interrupt] = []
     checkpoint: Optional[Checkpoint] = None
@@ -106,17 +155,38 @@ class ThreadTask(Model):
     result: Any = None
 
 
-class ThreadState(Model):
-    """A thread's state at one checkpoint: ``values``, the nodes that are ``next``, and their ``tasks``."""
+class ThreadState(Model, Generic[State]):
+    """A thread's state at one checkpoint: ``values``, the nodes that are ``next``, and their ``tasks``.
 
-    values: Any = None
+    ``values`` is a model of yours where a method was given one.
+    """
+
+    values: State = cast(Any, None)
     next: List[str] = []
     tasks: List[ThreadTask] = []
     metadata: Optional[Dict[str, Any]] = None
     created_at: Optional[datetime] = None
     checkpoint: Optional[Checkpoint] = None
     parent_checkpoint: Optional[Checkpoint] = None
+    checkpoint_id: Optional[str] = None
+    parent_checkpoint_id: Optional[str] = None
     interrupts: List[Interrupt] = []
+
+
+class ThreadUpdateStateResponse(Model):
+    """What an update of a thread's state came to: the new checkpoint."""
+
+    checkpoint: Optional[Checkpoint] = None
+
+
+class ThreadStorage(Model):
+    """How much room a thread takes: ``total_bytes``, and what that is made of."""
+
+    thread_id: Optional[str] = None
+    total_bytes: Optional[int] = None
+    checkpoints: Optional[Dict[str, Any]] = None
+    channel_values: Optional[Dict[str, Any]] = None
+    pending_writes: Optional[Dict[str, Any]] = None
 
 
 class Run(Model):
@@ -127,14 +197,15 @@ class Run(Model):
     assistant_id: Optional[str] = None
     created_at: Optional[datetime] = None
     updated_at: Optional[datetime] = None
-    status: Optional[str] = None
+    status: Union[RunStatus, str, None] = None
     metadata: Optional[Dict[str, Any]] = None
-    multitask_strategy: Optional[str] = None
+    multitask_strategy: Union[MultitaskStrategy, str, None] = None
+    cancel_reason: Optional[str] = None
     kwargs: Optional[Dict[str, Any]] = None
 
 
 class Assistant(Model):
-    """A graph with a configuration."""
+    """A graph with a configuration; each update makes a new ``version``."""
 
     assistant_id: str
     graph_id: Optional[str] = None
@@ -146,3 +217,87 @@ class Assistant(Model):
     version: Optional[int] = None
     created_at: Optional[datetime] = None
     updated_at: Optional[datetime] = None
+
+
+class AssistantsSearchResponse(Model):
+    """A page of assistants; ``next`` is the offset of the next page, None on the last one."""
+
+    assistants: List[Assistant] = []
+    next: Optional[str] = None
+
+
+class Graph(Model):
+    """A graph as it can be drawn: its ``nodes``, and its ``edges`` with the ids of their ends."""
+
+    nodes: List[Dict[str, Any]] = []
+    edges: List[Dict[str, Any]] = []
+
+
+class GraphSchema(Model):
+    """The JSON schemas of what a graph takes and gives; None where it has none."""
+
+    graph_id: Optional[str] = None
+    input_schema: Optional[Dict[str, Any]] = None
+    output_schema: Optional[Dict[str, Any]] = None
+    state_schema: Optional[Dict[str, Any]] = None
+    config_schema: Optional[Dict[str, Any]] = None
+    context_schema: Optional[Dict[str, Any]] = None
+
+
+class Cron(Model):
+    """A schedule of runs; ``payload`` is what each of them is started with."""
+
+    cron_id: str
+    assistant_id: Optional[str] = None
+    thread_id: Optional[str] = None
+    on_run_completed: Union[OnCompletionBehavior, str, None] = None
+    end_time: Optional[datetime] = None
+    schedule: Optional[str] = None
+    timezone: Optional[str] = None
+    created_at: Optional[datetime] = None
+    updated_at: Optional[datetime] = None
+    payload: Optional[Dict[str, Any]] = None
+    user_id: Optional[str] = None
+    next_run_date: Optional[datetime] = None
+    metadata: Optional[Dict[str, Any]] = None
+    enabled: Optional[bool] = None
+
+
+class Item(Model):
+    """A document of the store: ``value``, under ``key`` in ``namespace``."""
+
+    namespace: List[str] = []
+    key: Optional[str] = None
+    value: Dict[str, Any] = {}
+    created_at: Optional[datetime] = None
+    updated_at: Optional[datetime] = None
+
+
+class SearchItem(Item):
+    """A document that a search found; ``score`` says how well, if the store compares meanings."""
+
+    score: Optional[float] = None
+
+
+class SearchItemsResponse(Model):
+    """A page of what a search of the store found."""
+
+    items: List[SearchItem] = []
+
+
+class ListNamespaceResponse(Model):
+    """A page of the store's namespaces, each a path."""
+
+    namespaces: List[List[str]] = []
+
+
+class ServerInfo(Model):
+    """What a server says of itself; ``flags`` tell what it can do."""
+
+    version: Optional[str] = None
+    langgraph_py_version: Optional[str] = None
+    langgraph_js_version: Optional[str] = None
+    context: Optional[str] = None
+    flags: Dict[str, Any] = {}
+    host: Optional[Dict[str, Any]] = None
+    metadata: Optional[Dict[str, Any]] = None

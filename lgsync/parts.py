@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Tuple
 
-__all__ = ["StreamPart", "Undecoded"]
+from .schema import StreamPartV2
+
+__all__ = ["StreamPart", "Undecoded", "as_v2"]
 
 
 class Undecoded(str):
@@ -39,3 +41,16 @@ class StreamPart(NamedTuple):
         """The path of subgraphs after the bar, outermost first; empty for the root graph."""
         _, bar, rest = self.event.partition("|")
         return tuple(rest.split("|")) if bar else ()
+
+
+def as_v2(part: StreamPart) -> Optional[StreamPartV2]:
+    """The part as a dictionary of version 2 of the format; None for ``end``, which that has not."""
+    kind, data = part.kind, part.data
+    if kind == "end":
+        return None
+    interrupts = []
+    if kind == "values" and isinstance(data, dict) and "__interrupt__" in data:
+        interrupts = data["__interrupt__"]
+        # Others see the same data.
+        data = {name: value for name, value in data.items() if name != "__interrupt__"}
+    return {"type": kind, "ns": list(part.namespace), "data": data, "interrupts": interrupts}

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
+import re
+from typing import Any, Mapping, NamedTuple, Optional
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from .errors import ConfigurationError, WrongType
 
-__all__ = ["join_url", "segment"]
+__all__ = ["RunIds", "ids_in", "join_url", "segment"]
+
+_RUN_PATH = re.compile(r"(?:/threads/(?P<thread>[^/?]+))?/runs/(?P<run>[^/?]+)")
+
+
+class RunIds(NamedTuple):
+    """The ids of a run and of its thread, as far as they are told."""
+
+    thread_id: Optional[str]
+    run_id: Optional[str]
 
 
 def segment(value: Any, what: str) -> str:
@@ -34,3 +44,12 @@ def segment(value: Any, what: str) -> str:
 def join_url(base: str, path: str) -> str:
     """``path`` (beginning with a slash) below the API's ``base`` URL, whose own path prefix is kept."""
     return base.rstrip("/") + path
+
+
+def ids_in(headers: Mapping[str, str]) -> RunIds:
+    """The ids in an answer's headers; every server sends Content-Location, the JavaScript one no Location."""
+    found = _RUN_PATH.search(headers.get("content-location") or headers.get("location") or "")
+    if found is None:
+        return RunIds(None, None)
+    thread = found["thread"]
+    return RunIds(unquote(thread) if thread else None, unquote(found["run"]))

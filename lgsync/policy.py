@@ -31,6 +31,7 @@ from .errors import (
     PositionLost,
     ResponseError,
 )
+from .retry import seconds_to_retry
 
 __all__ = ["EARLIER", "GAP", "GIVE", "SKIP", "GiveUp", "Join", "Policy"]
 
@@ -238,7 +239,7 @@ class Policy:
 
     def _pause(self, error: LgsyncError, retry: Optional[float]) -> float:
         longest = 0.0 if self.attempts == 1 else min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self.attempts - 2, 30))
-        asked = max(_seconds_to_retry(error), retry or 0.0)
+        asked = max(seconds_to_retry(error), retry or 0.0)
         return max(asked, longest * (0.5 + self._jitter() / 2))
 
     # -- silence -------------------------------------------------------------------------------------------------------
@@ -273,15 +274,6 @@ class Policy:
 def _is_away(error: LgsyncError) -> bool:
     """Whether a server says so that is not there: it refuses, or whoever stands before it does."""
     return isinstance(error, ConnectionFailed) or (isinstance(error, APIStatusError) and error.status_code >= 500)
-
-
-def _seconds_to_retry(error: LgsyncError) -> float:
-    """What a ``Retry-After`` header asks for; dates are not taken, since no server of this API sends them."""
-    value = error.retry_after if isinstance(error, APIStatusError) else None
-    try:
-        return max(0.0, float(value)) if value else 0.0
-    except ValueError:
-        return 0.0
 
 
 def _is_later(one: str, other: str) -> bool:

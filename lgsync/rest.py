@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Type, TypedDict, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Type, TypedDict, TypeVar
 
-from .answers import SNIPPET_CHARS, data_of, refuse_unless_ok
+from .answers import data_of, refuse_unless_ok
 from .deadline import Deadline
-from .errors import ConnectionTimeout, ResponseError
+from .errors import ConnectionTimeout, LgsyncError
+from .parsing import parse
+from .retry import NEVER, Retry
+from .tracing import Tracing
 from .transport import Response, Timeout, Transport
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["CallOptions", "Rest"]
+__all__ = ["CallOptions", "CallSettings", "Rest"]
 
 M = TypeVar("M")
+T = TypeVar("T")
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class CallOptions(TypedDict, total=False):
-    """What one call may carry beside its method and path: see :meth:`lgsync.transport.Transport.request`."""
+    """What one call may carry beside its method and path: see :meth:`lgsync.transport.Transport.request`.
+
+    ``reads`` says of a POST that it changes nothing.
+    """
 
     params: Optional[Mapping[str, Any]]
     json: Any
     headers: Optional[Mapping[str, str]]
     timeout: Optional[Timeout]
     deadline: Optional[float]
+    reads: bool
+
+
+class CallSettings(NamedTuple):
+    """What the calls of a client have in common; a call's own options win. A ``timeout`` of None is the transport's."""
+
+    headers: Mapping[str, str] = _NO_HEADERS
+    timeout: Optional[Timeout] = None
+    deadline: Optional[float] = None
+    retry: Retry = NEVER
+    tracing: Tracing = Tracing()
+
+
+_NOTHING_SET = CallSettings()
 
 
 class Rest:
-    """Calls of one client over its transport; each must be over within ``deadline`` seconds, unless it has its own."""
+    """Calls of one client over its transport."""
 
-    def __init__(self, transport: Transport, deadline: Optional[float] = None) -> None:
+    def __init__(self, transport: Transport, settings: CallSettings = _NOTHING_SET) -> None:
         self.transport = transport
-        self.deadline = deadline
+        self.settings = settings
+
+    @property
+    def timeout(self) -> Timeout:
+        """What a call waits that names no timeout of its own."""
+        return self.settings.timeout or self.transport.timeout
+
+    def deadline(self, own: Optional[float]) -> Deadline:
+        """The end of a call that begins now and may have a deadline of its ``own``."""
+        return Deadline(self.settings.deadline if own is None else own)
+
+    def once(self, headers: Mapping[str, str] = _NO_HEADERS) -> Rest:
+        """The same, but each call tried once and without an end, for who looks after that; ``headers`` go along."""
+        return Rest(self.transport, CallSettings(self.headers(headers), self.settings.timeout))
+
+    def headers(self, own: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+        """The headers of a call that may have some of its ``own``."""
+        return _merged(self.settings.headers, own or _NO_HEADERS)
 
     def call(self, method: str, path: str, **options: Unpack[CallOptions]) -> Any:
         """Make one call; returns the decoded JSON, or None for 204.
@@ -40,18 +81,18 @@ class Rest:
         Raises APIStatusError for a refusal, ResponseError for an answer that is not this API's, DeadlineExceeded, and
         whatever :meth:`Transport.request` raises.
         """
-        return data_of(self._answer(method, path, **options), method)
+        return data_of(self.answer(method, path, **options), method)
 
     def accepted(self, method: str, path: str, **options: Unpack[CallOptions]) -> None:
         """Make one call whose answer has no content of interest (a delete, a cancel)."""
-        self._answer(method, path, **options)
+        self.answer(method, path, **options)
 
     def model(self, model: Type[M], method: str, path: str, **options: Unpack[CallOptions]) -> M:
         """Make one call and read its answer as ``model``."""
-        response = self._answer(method, path, **options)
-        return _parse(model, data_of(response, method), method, response)
+        response = self.answer(method, path, **options)
+        return parse(model, data_of(response, method), method, response)
 
-    def _answer(
+    def answer(
         self,
         method: str,
         path: str,
@@ -61,33 +102,47 @@ class Rest:
         headers: Optional[Mapping[str, str]] = None,
         timeout: Optional[Timeout] = None,
         deadline: Optional[float] = None,
+        reads: bool = False,
     ) -> Response:
-        end = Deadline(self.deadline if deadline is None else deadline)
-        if end.seconds is not None:
-            timeout = end.within(timeout or self.transport.timeout)
-        try:
-            response = self.transport.request(method, path, params=params, json=json, headers=headers, timeout=timeout)
-        except ConnectionTimeout as exc:
-            if end.passed:
-                raise end.exceeded(f"{method} {path}") from exc
-            raise
-        refuse_unless_ok(response, method)
-        return response
+        """Make one call; returns its answer, whose status is 2xx."""
+        end = self.deadline(deadline)
+        with self.settings.tracing.call(method, path) as span:
+            fields = _merged(self.headers(headers), span.headers)
+
+            def ask() -> Response:
+                limits = end.within(timeout or self.timeout)
+                response = self.transport.request(
+                    method, path, params=params, json=json, headers=fields, timeout=limits
+                )
+                span.answered(response.status, response.url)
+                refuse_unless_ok(response, method)
+                return response
+
+            try:
+                return self.tried(ask, end, method, reads=reads)
+            except ConnectionTimeout as exc:
+                if end.passed:
+                    raise end.exceeded(f"{method} {path}") from exc
+                raise
+
+    def tried(self, work: Callable[[], T], end: Deadline, method: str, *, reads: bool = False) -> T:
+        """What ``work`` returns, tried again where :class:`Retry` allows that, as long as ``end`` does."""
+        attempts = 0
+        while True:
+            try:
+                return work()
+            except LgsyncError as exc:
+                attempts += 1
+                pause = self.settings.retry.pause(exc, attempts, method=method, reads=reads)
+                left = end.remaining()
+                if pause is None or (left is not None and left <= pause):
+                    raise
+            time.sleep(pause)
 
 
-def _parse(model: Type[M], data: Any, method: str, response: Response) -> M:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(model).validate_python(data)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the whole"
-        raise ResponseError(
-            f"{method} {response.url} answered with data that is no {getattr(model, '__name__', model)} "
-            f"({where}: {first['msg']}). Does the URL point at a LangGraph server?",
-            url=response.url,
-            status=response.status,
-            content_type=response.headers.get("content-type", ""),
-            snippet=str(data)[:SNIPPET_CHARS],
-        ) from exc
+def _merged(headers: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, str]:
+    """Both, ``more`` winning; names do not depend on case."""
+    if not more:
+        return headers
+    named = {name.lower() for name in more}
+    return {**{name: value for name, value in headers.items() if name.lower() not in named}, **more}

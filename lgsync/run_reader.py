@@ -56,7 +56,14 @@ class RunReader:
     so. A process made by fork has no part in a run of its parent's, and leaves nothing.
     """
 
-    def __init__(self, delivery: Delivery, modes: Tuple[str, ...], on_close: str, messages_key: str) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        modes: Tuple[str, ...],
+        on_close: str,
+        messages_key: str,
+        raise_error: bool = True,
+    ) -> None:
         self.delivery = delivery
         self.modes = modes
         #: Held while a part is digested, and while a message that was given out is read.
@@ -74,6 +81,7 @@ class RunReader:
         self.place = delivery.place
         self._batches = 0
         self._on_close = on_close
+        self._raise_error = raise_error
         self._messages_key = messages_key
         self._failure: Optional[LgsyncError] = None
         # Re-entrant, for a signal handler may cancel what is being cancelled. Leaving never waits for it.
@@ -100,7 +108,7 @@ class RunReader:
         self.begun = True
         self.at_gap = False
         if self.over:
-            failure = self._failure or self.delivery.failure
+            failure = self._failure or (self.delivery.failure if self._raise_error else None)
             if failure is not None:
                 raise failure
             return None
@@ -120,12 +128,18 @@ class RunReader:
         if part is not None:
             return part
         self.over = True
-        return self._end()
+        end = self._end()
+        self.delivery.span.ended(self.delivery.outcome, self._failure or self.delivery.failure)
+        return end
 
     def digest(self, raw: Raw) -> Batch:
         """What a part, or the end, changes."""
         self._batches += 1
+        if self._batches == 1:
+            self.delivery.span.first_part()
         batch = self._digested(raw, self.place)
+        if self.delivery.span.awaits_token and any(m.type == "ai" and m.delta.text for m in batch.changes):
+            self.delivery.span.first_token()
         # Last of all: an interrupt before this leaves the part to be given again.
         self.place = self.delivery.place
         return batch
@@ -186,6 +200,7 @@ class RunReader:
                 return False
             self.left = True
             self.delivery.close("cancelled")
+            self.delivery.span.ended("cancelled")
             return True
 
     def leave(self, *, detaching: bool = False) -> None:
@@ -205,6 +220,7 @@ class RunReader:
         goes_on = detaching or self.at_gap or self._on_close != "cancel"
         if unfinished and not goes_on and self._may_cancel() and self._cancelled():
             delivery.outcome = "cancelled"
+        delivery.span.ended(delivery.outcome, self._failure)
 
     def _may_cancel(self) -> bool:
         """Whether the caller is the one to ask; in one step, for threads and signal handlers alike."""

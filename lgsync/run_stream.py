@@ -8,6 +8,7 @@ from typing import (
     Any,
     Callable,
     Dict,
+    Generic,
     Iterable,
     Iterator,
     List,
@@ -16,6 +17,8 @@ from typing import (
     Tuple,
     Type,
     TypeVar,
+    cast,
+    overload,
 )
 
 from .accumulate import Message, add_usage
@@ -24,21 +27,32 @@ from .delivery import Delivery
 from .errors import ClientClosed, ConfigurationError
 from .fan_out import FanOut, Raised, View
 from .leaving import in_background, remember
+from .parsing import state_as
 from .parts import StreamPart
 from .run_reader import Batch, Raw, RunReader
 from .selection import Namespaces, message_filter, namespace_filter
 from .transport import STREAM_MODES, Capabilities
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
     from .models import Interrupt
+
+    Part = TypeVarWithDefault("Part", default=StreamPart)
+else:
+    Part = TypeVar("Part")
 
 __all__ = ["RunStream"]
 
 Out = TypeVar("Out")
+M = TypeVar("M")
 
 
-class RunStream:
+class RunStream(Generic[Part]):
     """A run being streamed. ``client.runs.stream(...)`` returns one; the run has started by then.
+
+    In annotations ``RunStream`` is a stream of :class:`StreamPart`; with ``version="v2"`` it is
+    ``RunStream[StreamPartV2]``.
 
     Iterate it for raw parts, or open views: ``messages()``, ``text()``, ``values()``, ``updates()``, ``custom()``,
     ``tasks()``, ``views(...)``. Any number of views, from any threads, in any order; whichever is advanced reads on
@@ -60,8 +74,12 @@ class RunStream:
         on_close: str,
         messages_key: str = "messages",
         capabilities: Optional[Capabilities] = None,
+        raise_error: bool = True,
+        show: Optional[Callable[[StreamPart], Optional[Part]]] = None,
     ) -> None:
-        self._reader = RunReader(delivery, modes, on_close, messages_key)
+        """``show`` makes of a part what iterating gives; it leaves out those of which it makes None."""
+        self._reader = RunReader(delivery, modes, on_close, messages_key, raise_error)
+        self._show = show
         self._fan_out: FanOut[Raw, Batch] = FanOut(
             self._reader.read, self._reader.digest, self._reader.lock, _mark, self._reader.leave
         )
@@ -71,16 +89,22 @@ class RunStream:
 
     # -- raw parts ----------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[StreamPart]:
+    def __iter__(self) -> Iterator[Part]:
         return self
 
-    def __next__(self) -> StreamPart:
+    def __next__(self) -> Part:
         with self._fan_out.lock:
             if self._parts is None:
                 self._refuse_parts_that_are_gone()
                 # The handle owns this view, so the view must not own the handle.
                 self._parts = self._fan_out.open(_part_select(self._reader), lambda: (), None)
-        return next(self._parts)
+        if self._show is None:
+            return cast(Part, next(self._parts))
+        for part in self._parts:
+            shown = self._show(part)
+            if shown is not None:
+                return shown
+        raise StopIteration
 
     # -- views --------------------------------------------------------------------------------------------------
 
@@ -110,9 +134,20 @@ class RunStream:
         self._refuse_what_is_not_attributed(node, None)
         return self._message_view(_says_something(namespaces, node), lambda message: message.delta.text)
 
-    def values(self, *, namespaces: Namespaces = "root") -> Iterator[Any]:
-        """The state after each step (needs the stream mode "values"); a view opened late begins with the latest."""
-        return self._data_view("values", namespaces)
+    @overload
+    def values(self, model: None = None, *, namespaces: Namespaces = "root") -> Iterator[Any]: ...
+
+    @overload
+    def values(self, model: Type[M], *, namespaces: Namespaces = "root") -> Iterator[M]: ...
+
+    def values(self, model: Optional[Type[M]] = None, *, namespaces: Namespaces = "root") -> Iterator[Any]:
+        """The state after each step (needs the stream mode "values"); a view opened late begins with the latest.
+
+        ``model`` is a class of yours that the state is read as: a pydantic model, a dataclass or a TypedDict. The loop
+        raises StateMismatch where it does not fit.
+        """
+        view = self._data_view("values", namespaces)
+        return view if model is None else (self._as(model, values) for values in view)
 
     def updates(self, *, namespaces: Namespaces = "root") -> Iterator[Any]:
         """What each node wrote, as ``{node: update}`` (needs the stream mode "updates")."""
@@ -171,11 +206,22 @@ class RunStream:
                 self._reader.settle(values)
             return self._reader.accumulator.messages
 
-    def result(self) -> Any:
+    @overload
+    def result(self, model: None = None) -> Any: ...
+
+    @overload
+    def result(self, model: Type[M]) -> M: ...
+
+    def result(self, model: Optional[Type[M]] = None) -> Any:
         """The thread's state values after the run (``GET /threads/{thread_id}/state``).
 
+        ``model`` is a class of yours that they are read as; raises StateMismatch if they do not fit.
         A run without a thread has only what the stream showed: start it with the stream mode "values".
         """
+        values = self._result()
+        return values if model is None else self._as(model, values)
+
+    def _result(self) -> Any:
         self._drive_whole()
         if self.thread_id is not None:
             return self._reader.delivery.state().get("values")
@@ -267,7 +313,7 @@ class RunStream:
         assert cursor is not None
         return cursor
 
-    def __enter__(self) -> RunStream:
+    def __enter__(self) -> RunStream[Part]:
         return self
 
     def __exit__(
@@ -290,6 +336,9 @@ class RunStream:
         return f"<RunStream run={self.run_id} thread={self.thread_id} {state}>"
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _as(self, model: Type[M], values: Any) -> M:
+        return state_as(model, values, f"The state of run {self.run_id} on thread {self.thread_id}")
 
     def _drive_whole(self) -> None:
         self._fan_out.drive()

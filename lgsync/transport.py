@@ -54,6 +54,8 @@ STREAM_MODES = (
     "checkpoints",
     "debug",
     "custom",
+    "tools",
+    "lifecycle",
 )
 
 
@@ -254,6 +256,7 @@ class Transport(ABC):
         """Start a run and stream it, or join one. Returns once the server has accepted it.
 
         Raises what ``request`` raises, APIStatusError for a refusal and ResponseError for a body that is no stream.
+        ConnectionFailed says that no run was started, so that its caller may try again.
         """
 
     @abstractmethod

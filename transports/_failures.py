@@ -73,7 +73,8 @@ def _while_asking(url: str, timeout: Optional[Timeout], exc: BaseException) -> L
         return ConfigurationError(f"No request can be made to {url}: {exc}")
     why = _why_not_connected(url, timeout, exc)
     if why is not None:
-        return ConnectionFailed(f"Cannot connect to {url}: {why}", url=url)
+        refused = _find(exc, ConnectionRefusedError) is not None
+        return ConnectionFailed(f"Cannot connect to {url}: {why}", url=url, refused=refused)
     return _not_answered(url, timeout, exc)
 
 

@@ -8,7 +8,14 @@ from typing import Any, Container, Dict, List, Mapping, Optional
 
 from .. import codec
 from ..closing import Closing
-from ..errors import ClientClosed, ConnectionTimeout, NotFoundError, ResponseError
+from ..errors import (
+    ClientClosed,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    NotFoundError,
+    ResponseError,
+)
 from ..paths import segment
 from ..rest import Rest
 from ..thread_state import interrupts_in
@@ -128,7 +135,11 @@ class RunCalls:
         result = answer.get("result")
         run_id = result.get("run_id") if isinstance(result, dict) else None
         if run_id is None:
-            run_id = self._resumed_run(params, before)
+            try:
+                run_id = self._resumed_run(params, before)
+            except ConnectionFailed as exc:
+                # The command has arrived, and must not be taken for one that may be sent again.
+                raise ConnectionLost(str(exc), url=exc.url) from exc
         if run_id is None:
             raise ResponseError(
                 f"{url} took {method}, but no run of thread {self.thread_id} shows that it was started by it. Look at "

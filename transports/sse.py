@@ -12,7 +12,6 @@ import time
 from collections import deque
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, Union
-from urllib.parse import unquote
 
 from urllib3.response import HTTPResponse
 
@@ -20,7 +19,7 @@ from ..answers import refuse_unless_ok
 from ..closing import Closing
 from ..errors import ConnectionLost, EventTooLarge, LgsyncError, PositionLost, ResponseError, status_error
 from ..parts import StreamPart
-from ..paths import segment
+from ..paths import ids_in, segment
 from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
@@ -54,8 +53,6 @@ _STARTS = ("-1", "0", "-", "0-0")
 
 _STATUS = re.compile(r"(?P<status>[45]\d\d): (?P<detail>.*)", re.DOTALL)
 
-_RUN_PATH = re.compile(r"(?:/threads/(?P<thread>[^/?]+))?/runs/(?P<run>[^/?]+)")
-
 
 class SSETransport(HTTPTransport):
     """Streams runs with ``POST /threads/{id}/runs/stream`` (or ``/runs/stream``), and joins them with ``GET``.
@@ -78,7 +75,7 @@ class SSETransport(HTTPTransport):
             return JoinedSource(self._join(start), self.max_event_bytes, start, self._join)
         stream = self._start(start)
         source = SSESource(stream, self.max_event_bytes)
-        thread_id, source.run_id = _ids_of(stream.headers)
+        thread_id, source.run_id = ids_in(stream.headers)
         source.thread_id = thread_id or start.thread_id
         return source
 
@@ -328,15 +325,6 @@ def _join_params(join: RunJoin) -> Dict[str, Any]:
     if join.cancel_on_disconnect:
         params["cancel_on_disconnect"] = True
     return params
-
-
-def _ids_of(headers: Mapping[str, str]) -> Tuple[Optional[str], Optional[str]]:
-    """The thread's and the run's id; every server sends Content-Location, the JavaScript one no Location."""
-    found = _RUN_PATH.search(headers.get("content-location") or headers.get("location") or "")
-    if found is None:
-        return None, None
-    thread = found["thread"]
-    return (unquote(thread) if thread else None), unquote(found["run"])
 
 
 def _window(stream: ByteStream) -> Tuple[float, float]:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Collection, Dict, Mapping, Optional, Union
 
 from ..deadline import checked
+from ..errors import ConfigurationError
 from ..rest import CallOptions
 from ..transport import Timeout, TimeoutValue
 
-__all__ = ["TimeoutValue", "call_options", "drop_unset"]
+if TYPE_CHECKING:
+    from ..models import Checkpoint
+
+__all__ = [
+    "CheckpointLike",
+    "TimeoutValue",
+    "call_options",
+    "check_choice",
+    "drop_unset",
+    "plain_checkpoint",
+    "timeout_of",
+]
+
+#: A checkpoint as answers hold it, or as a dictionary.
+CheckpointLike = Union["Checkpoint", Mapping[str, Any]]
 
 
 def call_options(
@@ -18,18 +33,41 @@ def call_options(
     deadline: Optional[float],
     query: Optional[Mapping[str, Any]] = None,
     json: Any = None,
+    reads: bool = False,
 ) -> CallOptions:
-    """Options of one call: ``query`` and ``json`` are the method's own; the caller's ``params`` win over ``query``."""
+    """Options of one call: ``query`` and ``json`` are the method's own; the caller's ``params`` win over ``query``.
+
+    ``reads`` says of a POST that it changes nothing.
+    """
     merged = {**drop_unset(query or {}), **(params or {})}
     return CallOptions(
         json=json,
         headers=headers,
         params=merged or None,
-        timeout=None if timeout is None else Timeout.of(timeout),
+        timeout=timeout_of(timeout),
         deadline=checked(deadline),
+        reads=reads,
     )
+
+
+def timeout_of(timeout: TimeoutValue) -> Optional[Timeout]:
+    """A call's own timeout; None is the client's."""
+    return None if timeout is None else Timeout.of(timeout)
 
 
 def drop_unset(fields: Mapping[str, Any]) -> Dict[str, Any]:
     """Leave out what is None: the server takes an explicit null for an error."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def check_choice(name: str, value: Optional[str], choices: Collection[str]) -> None:
+    """Refuse a value that the server might take without a word, and that means nothing; None is not set."""
+    if value is not None and value not in choices:
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}; not {value!r}")
+
+
+def plain_checkpoint(checkpoint: Optional[CheckpointLike]) -> Optional[Mapping[str, Any]]:
+    """The checkpoint as the server takes it: it refuses the nulls that a model, or an answer, may hold."""
+    if checkpoint is None:
+        return None
+    return drop_unset(checkpoint if isinstance(checkpoint, Mapping) else checkpoint.model_dump())

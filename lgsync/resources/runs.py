@@ -2,61 +2,99 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+import contextlib
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Sequence,
+    Type,
+    TypeVar,
+    Union,
+    get_args,
+    overload,
+)
 
+from ..answers import data_of
 from ..cursor import Cursor, Place
-from ..deadline import Deadline, checked
-from ..delivery import Delivery, may_have_started
-from ..errors import ConfigurationError, ConnectionLost, NotFoundError, WrongType, run_error
-from ..paths import segment
-from ..policy import Policy
+from ..delivery import may_have_started
+from ..errors import APIStatusError, ConfigurationError, ConnectionLost, run_error
+from ..parsing import state_as
+from ..parts import as_v2
+from ..paths import ids_in, segment
 from ..rest import CallOptions, Rest
+from ..run_defaults import RunDefaults
 from ..run_stream import RunStream
-from ..run_wait import RunWait
-from ..thread_state import UNFINISHED
-from ..transport import STREAM_MODES, RunJoin, RunStart, Timeout, refuse
-from ._options import TimeoutValue, call_options, drop_unset
+from ..schema import (
+    All,
+    BulkCancelRunsStatus,
+    CancelAction,
+    Command,
+    Config,
+    DisconnectMode,
+    Durability,
+    IfNotExists,
+    Json,
+    LangSmithTracing,
+    MultitaskStrategy,
+    OnCompletionBehavior,
+    RunCreate,
+    RunCreateMetadata,
+    RunOptions,
+    RunStatus,
+    StreamMode,
+    StreamPartV2,
+    StreamVersion,
+)
+from ..transport import RunJoin, RunStart
+from ._graphs import naming_known_graphs
+from ._options import TimeoutValue, call_options, check_choice, drop_unset, timeout_of
+from ._pages import by_offset
+from ._run_body import checked_modes, run_body, warn_of_checkpoint_during
+from ._run_streams import FROM_THE_START, START, RunStreams, run_path, runs_path
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..models import Run
+    from ._options import CheckpointLike
 
 __all__ = ["RunsClient"]
 
-#: The fields of a run's body, by the parameter that sets each.
-_BODY_FIELDS = {
-    **{
-        name: name
-        for name in (
-            "assistant_id",
-            "input",
-            "command",
-            "stream_subgraphs",
-            "stream_resumable",
-            "metadata",
-            "config",
-            "context",
-            "checkpoint",
-            "checkpoint_id",
-            "interrupt_before",
-            "interrupt_after",
-            "feedback_keys",
-            "on_disconnect",
-            "on_completion",
-            "webhook",
-            "multitask_strategy",
-            "if_not_exists",
-            "after_seconds",
-            "durability",
-        )
-    },
-    "langsmith_tracing": "langsmith_tracer",
-}
-_FROM_THE_START = "-1"
-_START = Place()
-_STARTS = (_FROM_THE_START, "0", "-", "0-0")
-_ON_CLOSE = ("cancel", "continue")
+# The positions that stand for a run's start.
+_STARTS = (FROM_THE_START, "0", "-", "0-0")
 
-Names = Union[str, Sequence[str]]
+M = TypeVar("M")
+
+Modes = Union[StreamMode, Sequence[StreamMode]]
+Nodes = Union[All, Sequence[str]]
+OnRunCreated = Callable[[RunCreateMetadata], None]
+
+_DEFAULTS = RunDefaults()
+
+
+class _StreamOptions(RunOptions, total=False):
+    """What :meth:`RunsClient.stream` takes by name, but ``version``."""
+
+    checkpoint: Optional[CheckpointLike]
+    feedback_keys: Optional[Sequence[str]]
+    on_disconnect: Optional[DisconnectMode]
+    langsmith_tracing: Union[LangSmithTracing, Json, None]
+    on_run_created: Optional[OnRunCreated]
+    strict_resume: Optional[bool]
+    raise_error: Optional[bool]
+    on_close: Optional[DisconnectMode]
+    messages_key: str
+    headers: Optional[Mapping[str, str]]
+    params: Optional[Mapping[str, Any]]
+    timeout: TimeoutValue
+    deadline: Optional[float]
 
 
 class RunsClient:
@@ -74,14 +112,68 @@ class RunsClient:
     - ``multitask_strategy`` on a busy thread: "enqueue", "reject", "interrupt" or "rollback".
     - ``if_not_exists`` for a thread that is missing: "reject" or "create".
     - ``durability``: "async", "sync" or "exit". ``after_seconds``: start later. ``webhook``: called at the end.
+    - ``on_completion`` for a run without a thread: "delete" or "keep" the one that it was given.
+    - ``on_run_created`` is called with ``{"run_id": …, "thread_id": …}`` once the server has taken the run.
+    - ``strict_resume``: refuse an answer to an interrupt that is not pending.
 
     A field left at None is not sent. ``headers``, ``params``, ``timeout`` and ``deadline`` are for the one call, and
     for what is asked about its run; ``deadline`` is in seconds, and bounds all of it, the stream too.
     """
 
-    def __init__(self, rest: Rest, reconnect: float = 60.0) -> None:
+    def __init__(self, rest: Rest, reconnect: float = 60.0, defaults: RunDefaults = _DEFAULTS) -> None:
         self._rest = rest
-        self._reconnect = reconnect
+        self._defaults = defaults
+        self._streams = RunStreams(rest, reconnect, defaults)
+
+    @overload
+    def stream(
+        self,
+        thread_id: Optional[str],
+        assistant_id: str,
+        *,
+        version: Literal["v2"],
+        **options: Unpack[_StreamOptions],
+    ) -> RunStream[StreamPartV2]: ...
+
+    @overload
+    def stream(
+        self,
+        thread_id: Optional[str],
+        assistant_id: str,
+        *,
+        input: Any = None,
+        command: Union[Command, Json, None] = None,
+        stream_mode: Optional[Modes] = None,
+        stream_subgraphs: bool = False,
+        stream_resumable: bool = True,
+        metadata: Optional[Json] = None,
+        config: Union[Config, Json, None] = None,
+        context: Any = None,
+        checkpoint: Optional[CheckpointLike] = None,
+        checkpoint_id: Optional[str] = None,
+        checkpoint_during: Optional[bool] = None,
+        interrupt_before: Optional[Nodes] = None,
+        interrupt_after: Optional[Nodes] = None,
+        feedback_keys: Optional[Sequence[str]] = None,
+        on_disconnect: Optional[DisconnectMode] = None,
+        on_completion: Optional[OnCompletionBehavior] = None,
+        webhook: Optional[str] = None,
+        multitask_strategy: Optional[MultitaskStrategy] = None,
+        if_not_exists: Optional[IfNotExists] = None,
+        after_seconds: Optional[float] = None,
+        langsmith_tracing: Union[LangSmithTracing, Json, None] = None,
+        on_run_created: Optional[OnRunCreated] = None,
+        durability: Optional[Durability] = None,
+        strict_resume: Optional[bool] = None,
+        version: Literal["v1"] = "v1",
+        raise_error: Optional[bool] = None,
+        on_close: Optional[DisconnectMode] = None,
+        messages_key: str = "messages",
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> RunStream: ...
 
     def stream(
         self,
@@ -89,72 +181,88 @@ class RunsClient:
         assistant_id: str,
         *,
         input: Any = None,  # noqa: A002 (the API's own name)
-        command: Optional[Mapping[str, Any]] = None,
-        stream_mode: Optional[Names] = None,
+        command: Union[Command, Json, None] = None,
+        stream_mode: Optional[Modes] = None,
         stream_subgraphs: bool = False,
         stream_resumable: bool = True,
-        metadata: Optional[Mapping[str, Any]] = None,
-        config: Optional[Mapping[str, Any]] = None,
-        context: Optional[Mapping[str, Any]] = None,
-        checkpoint: Optional[Mapping[str, Any]] = None,
+        metadata: Optional[Json] = None,
+        config: Union[Config, Json, None] = None,
+        context: Any = None,
+        checkpoint: Optional[CheckpointLike] = None,
         checkpoint_id: Optional[str] = None,
-        interrupt_before: Optional[Names] = None,
-        interrupt_after: Optional[Names] = None,
+        checkpoint_during: Optional[bool] = None,
+        interrupt_before: Optional[Nodes] = None,
+        interrupt_after: Optional[Nodes] = None,
         feedback_keys: Optional[Sequence[str]] = None,
-        on_disconnect: Optional[str] = None,
-        on_completion: Optional[str] = None,
+        on_disconnect: Optional[DisconnectMode] = None,
+        on_completion: Optional[OnCompletionBehavior] = None,
         webhook: Optional[str] = None,
-        multitask_strategy: Optional[str] = None,
-        if_not_exists: Optional[str] = None,
+        multitask_strategy: Optional[MultitaskStrategy] = None,
+        if_not_exists: Optional[IfNotExists] = None,
         after_seconds: Optional[float] = None,
-        langsmith_tracing: Optional[Mapping[str, Any]] = None,
-        durability: Optional[str] = None,
-        on_close: str = "cancel",
+        langsmith_tracing: Union[LangSmithTracing, Json, None] = None,
+        on_run_created: Optional[OnRunCreated] = None,
+        durability: Optional[Durability] = None,
+        strict_resume: Optional[bool] = None,
+        version: StreamVersion = "v1",
+        raise_error: Optional[bool] = None,
+        on_close: Optional[DisconnectMode] = None,
         messages_key: str = "messages",
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
         deadline: Optional[float] = None,
-    ) -> RunStream:
+    ) -> RunStream[Any]:
         """Start a run and stream it (``POST /threads/{thread_id}/runs/stream``). The run starts at once.
 
         ``stream_mode`` is one mode or several: "messages", "messages-tuple", "values", "updates", "custom", "tasks",
-        "checkpoints", "debug", "events". Left out, it is what messages need: "messages-tuple" and "updates".
+        "checkpoints", "debug", "events", "tools", "lifecycle". Left out, it is the client's ``run_defaults``, or else
+        what messages need: "messages-tuple" and "updates".
         ``stream_subgraphs=True`` also sends what subgraphs say, under their namespace. ``on_close`` says what becomes
         of the run if the stream is left early: "cancel" or "continue". ``messages_key`` is where the graph's state
-        keeps its messages.
+        keeps its messages. ``version="v2"`` gives parts as dictionaries (``type``, ``ns``, ``data``, ``interrupts``).
+        ``raise_error=False`` ends the stream of a failed run with its ``error`` part, and without RunError.
 
         ``stream_resumable=False`` tells the server not to keep the run's parts: a connection that breaks then costs
         those that come meanwhile.
 
         Raises UnsupportedByTransport, before anything is sent, for what the client's transport cannot carry.
         """
-        modes = self._modes(stream_mode)
-        _check_choice("on_close", on_close, _ON_CLOSE)
-        if thread_id is None and on_disconnect is None and on_close == "cancel":
+        warn_of_checkpoint_during(checkpoint_during)
+        check_choice("version", version, ("v1", "v2"))
+        modes = self._streams.modes(stream_mode)
+        leaving = self._streams.on_close(on_close, self._defaults.on_close)
+        if thread_id is None and on_disconnect is None and leaving == "cancel":
             # Nothing names the thread of such a run, so only the server itself can cancel it.
             on_disconnect = "cancel"
         start = RunStart(
             thread_id=None if thread_id is None else _checked(thread_id, "thread_id"),
-            payload=_payload(locals(), stream_mode=list(modes)),
+            payload=run_body(locals(), stream_mode=list(modes)),
             headers=headers or {},
             params=params or {},
-            timeout=_timeout(timeout),
+            timeout=timeout_of(timeout),
         )
-        self._refuse_what_cannot_be_carried(start)
-        policy = self._policy(start, resumable=bool(stream_resumable))
-        return self._open(start, policy, on_close, messages_key, deadline)
+        return self._streams.started(
+            start,
+            leaving,
+            deadline,
+            messages_key=messages_key,
+            raise_error=raise_error,
+            on_run_created=on_run_created,
+            show=as_v2 if version == "v2" else None,
+        )
 
     def join_stream(
         self,
         thread_id: str,
         run_id: Optional[str] = None,
         *,
-        stream_mode: Optional[Names] = None,
+        stream_mode: Optional[Modes] = None,
         stream_subgraphs: bool = True,
         last_event_id: Optional[str] = None,
         cancel_on_disconnect: bool = False,
-        on_close: str = "continue",
+        raise_error: Optional[bool] = None,
+        on_close: DisconnectMode = "continue",
         messages_key: str = "messages",
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
@@ -171,32 +279,32 @@ class RunsClient:
         parts that have the same id: to go on exactly, use :meth:`resume`.
         Leaving the stream leaves the run going, unless ``on_close="cancel"``.
         """
-        modes = () if stream_mode is None else self._modes(stream_mode)
-        _check_choice("on_close", on_close, _ON_CLOSE)
-        checked(deadline)
+        modes = () if stream_mode is None else self._streams.modes(stream_mode)
+        leaving = self._streams.on_close(on_close, "continue")
+        options = call_options(headers, params, timeout, deadline)
         if run_id is None:
-            run_id = self._active_run(thread_id, call_options(headers, params, timeout, deadline))
+            run_id = self._streams.active_run(_checked(thread_id, "thread_id"), options)
         join = RunJoin(
             thread_id=_checked(thread_id, "thread_id"),
             run_id=_checked(run_id, "run_id"),
             modes=modes,
-            position=_FROM_THE_START if last_event_id is None else last_event_id,
+            position=FROM_THE_START if last_event_id is None else last_event_id,
             stream_subgraphs=stream_subgraphs,
             cancel_on_disconnect=cancel_on_disconnect,
             headers=headers or {},
             params=params or {},
-            timeout=_timeout(timeout),
+            timeout=timeout_of(timeout),
         )
-        midway = join.position not in _STARTS
-        policy = self._policy(join, place=Place(join.position) if midway else _START)
-        return self._open(join, policy, on_close, messages_key, deadline, begins_midway=midway)
+        place = START if join.position in _STARTS else Place(join.position)
+        return self._streams.joined(join, place, leaving, deadline, messages_key=messages_key, raise_error=raise_error)
 
     def resume(
         self,
         cursor: Union[Cursor, str],
         *,
         replay: bool = True,
-        on_close: str = "continue",
+        raise_error: Optional[bool] = None,
+        on_close: DisconnectMode = "continue",
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
@@ -213,7 +321,7 @@ class RunsClient:
         Raises ConfigurationError for a text that is no cursor, and for one of another transport.
         """
         at = Cursor.parse(cursor)
-        _check_choice("on_close", on_close, _ON_CLOSE)
+        leaving = self._streams.on_close(on_close, "continue")
         transport = self._rest.transport
         if at.transport != transport.name:
             raise ConfigurationError(
@@ -224,16 +332,22 @@ class RunsClient:
             thread_id=_checked(at.thread_id, "thread_id"),
             run_id=_checked(at.run_id, "run_id"),
             modes=at.modes,
-            position=_FROM_THE_START,
+            position=FROM_THE_START,
             narrowed=at.narrowed,
             stream_subgraphs=at.stream_subgraphs,
             headers=headers or {},
             params=params or {},
-            timeout=_timeout(timeout),
+            timeout=timeout_of(timeout),
         )
-        policy = self._policy(join, place=at.place, replaying=replay)
-        midway = not replay and at.place != _START
-        return self._open(join, policy, on_close, at.messages_key, deadline, begins_midway=midway)
+        return self._streams.joined(
+            join,
+            at.place,
+            leaving,
+            deadline,
+            messages_key=at.messages_key,
+            raise_error=raise_error,
+            replaying=replay,
+        )
 
     def create(
         self,
@@ -241,24 +355,27 @@ class RunsClient:
         assistant_id: str,
         *,
         input: Any = None,  # noqa: A002 (the API's own name)
-        command: Optional[Mapping[str, Any]] = None,
-        stream_mode: Optional[Names] = None,
+        command: Union[Command, Json, None] = None,
+        stream_mode: Optional[Modes] = None,
         stream_subgraphs: bool = False,
         stream_resumable: bool = True,
-        metadata: Optional[Mapping[str, Any]] = None,
-        config: Optional[Mapping[str, Any]] = None,
-        context: Optional[Mapping[str, Any]] = None,
-        checkpoint: Optional[Mapping[str, Any]] = None,
+        metadata: Optional[Json] = None,
+        config: Union[Config, Json, None] = None,
+        context: Any = None,
+        checkpoint: Optional[CheckpointLike] = None,
         checkpoint_id: Optional[str] = None,
-        interrupt_before: Optional[Names] = None,
-        interrupt_after: Optional[Names] = None,
-        on_completion: Optional[str] = None,
+        checkpoint_during: Optional[bool] = None,
+        interrupt_before: Optional[Nodes] = None,
+        interrupt_after: Optional[Nodes] = None,
+        on_completion: Optional[OnCompletionBehavior] = None,
         webhook: Optional[str] = None,
-        multitask_strategy: Optional[str] = None,
-        if_not_exists: Optional[str] = None,
+        multitask_strategy: Optional[MultitaskStrategy] = None,
+        if_not_exists: Optional[IfNotExists] = None,
         after_seconds: Optional[float] = None,
-        langsmith_tracing: Optional[Mapping[str, Any]] = None,
-        durability: Optional[str] = None,
+        langsmith_tracing: Union[LangSmithTracing, Json, None] = None,
+        on_run_created: Optional[OnRunCreated] = None,
+        durability: Optional[Durability] = None,
+        strict_resume: Optional[bool] = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
@@ -266,15 +383,31 @@ class RunsClient:
     ) -> Run:
         """Start a run and return at once (``POST /threads/{thread_id}/runs``).
 
-        It can be joined with :meth:`join_stream`; ``stream_mode`` says what it then has to show (default:
-        "messages-tuple" and "updates").
+        It can be joined with :meth:`join_stream`; ``stream_mode`` says what it then has to show (default: the client's
+        ``run_defaults``, or else "messages-tuple" and "updates").
         """
+        warn_of_checkpoint_during(checkpoint_during)
+        modes = checked_modes(stream_mode or self._defaults.stream_mode or ("messages-tuple", "updates"))
+        body = run_body(locals(), stream_mode=list(modes))
+        options = call_options(headers, params, timeout, deadline, json=body)
+        return self._created(thread_id, assistant_id, on_run_created, options)
+
+    def create_batch(
+        self,
+        payloads: Sequence[RunCreate],
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> Sequence[Run]:
+        """Start several runs with one request (``POST /runs/batch``); each payload is what :meth:`create` takes."""
         from ..models import Run
 
-        modes = _checked_modes(stream_mode) if stream_mode is not None else ("messages-tuple", "updates")
-        payload = _payload(locals(), stream_mode=list(modes))
-        path = _runs_path(thread_id)
-        return self._rest.model(Run, "POST", path, **call_options(headers, params, timeout, deadline, json=payload))
+        bodies = [_batched(payload) for payload in payloads]
+        return self._rest.model(
+            List[Run], "POST", "/runs/batch", **call_options(headers, params, timeout, deadline, json=bodies)
+        )
 
     def wait(
         self,
@@ -282,24 +415,28 @@ class RunsClient:
         assistant_id: str,
         *,
         input: Any = None,  # noqa: A002 (the API's own name)
-        command: Optional[Mapping[str, Any]] = None,
-        metadata: Optional[Mapping[str, Any]] = None,
-        config: Optional[Mapping[str, Any]] = None,
-        context: Optional[Mapping[str, Any]] = None,
-        checkpoint: Optional[Mapping[str, Any]] = None,
+        command: Union[Command, Json, None] = None,
+        metadata: Optional[Json] = None,
+        config: Union[Config, Json, None] = None,
+        context: Any = None,
+        checkpoint: Optional[CheckpointLike] = None,
         checkpoint_id: Optional[str] = None,
-        interrupt_before: Optional[Names] = None,
-        interrupt_after: Optional[Names] = None,
-        on_disconnect: Optional[str] = None,
-        on_completion: Optional[str] = None,
+        checkpoint_during: Optional[bool] = None,
+        interrupt_before: Optional[Nodes] = None,
+        interrupt_after: Optional[Nodes] = None,
+        on_disconnect: Optional[DisconnectMode] = None,
+        on_completion: Optional[OnCompletionBehavior] = None,
         webhook: Optional[str] = None,
-        multitask_strategy: Optional[str] = None,
-        if_not_exists: Optional[str] = None,
+        multitask_strategy: Optional[MultitaskStrategy] = None,
+        if_not_exists: Optional[IfNotExists] = None,
         after_seconds: Optional[float] = None,
-        langsmith_tracing: Optional[Mapping[str, Any]] = None,
-        durability: Optional[str] = None,
+        langsmith_tracing: Union[LangSmithTracing, Json, None] = None,
+        on_run_created: Optional[OnRunCreated] = None,
+        durability: Optional[Durability] = None,
+        strict_resume: Optional[bool] = None,
         raise_error: bool = True,
-        on_close: str = "cancel",
+        on_close: Optional[DisconnectMode] = None,
+        model: Optional[Type[M]] = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
@@ -311,23 +448,19 @@ class RunsClient:
         A pause shows as the key ``__interrupt__``. A failed run raises RunError, or with ``raise_error=False`` is the
         server's ``{"__error__": {"error": …, "message": …}}``. Ctrl-C and a deadline that passes cancel the run, unless
         ``on_close="continue"``. A run without a thread, and one with ``on_disconnect``, is waited for by the request
-        that starts it (``POST /runs/wait``), which is never repeated.
+        that starts it (``POST /runs/wait``), which is never repeated. ``model`` is a class of yours that the values are
+        read as: a pydantic model, a dataclass or a TypedDict; raises StateMismatch if they do not fit.
         """
-        payload = _payload(locals())
-        _check_choice("on_close", on_close, _ON_CLOSE)
-        options = call_options(headers, params, timeout, deadline, json=payload)
-        end = Deadline(self._rest.deadline if deadline is None else deadline)
+        warn_of_checkpoint_during(checkpoint_during)
+        cancels = self._streams.on_close(on_close, self._defaults.on_close) == "cancel"
+        options = call_options(headers, params, timeout, deadline, json=run_body(locals()))
         if thread_id is None or on_disconnect is not None:
-            values = self._rest.call("POST", f"{_runs_path(thread_id)}/wait", **options)
-            return _values_of(values, raise_error, thread_id, None)
-        from ..models import Run
-
-        try:
-            run_id = self._rest.model(Run, "POST", _runs_path(thread_id), **options).run_id
-        except ConnectionLost as exc:
-            raise may_have_started(exc, thread_id) from exc
-        values = self._waiting(thread_id, run_id, end, on_close == "cancel", headers, params, timeout).values()
-        return _values_of(values, raise_error, thread_id, run_id)
+            values = self._awaited(thread_id, assistant_id, on_run_created, options)
+            return _values_of(values, raise_error, model, thread_id, None)
+        end = self._rest.deadline(deadline)
+        run_id = self._created(thread_id, assistant_id, on_run_created, options).run_id
+        wait = self._streams.waiting(thread_id, run_id, end, cancels, headers, params, timeout)
+        return _values_of(wait.values(), raise_error, model, thread_id, run_id)
 
     def join(
         self,
@@ -335,6 +468,7 @@ class RunsClient:
         run_id: str,
         *,
         raise_error: bool = True,
+        model: Optional[Type[M]] = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
@@ -344,10 +478,10 @@ class RunsClient:
 
         Follows ``GET /threads/{thread_id}/runs/{run_id}/join``. Whoever gives up waiting leaves the run going.
         """
-        end = Deadline(self._rest.deadline if deadline is None else deadline)
-        _run_path(thread_id, run_id)
-        values = self._waiting(thread_id, run_id, end, False, headers, params, timeout).values()
-        return _values_of(values, raise_error, thread_id, run_id)
+        end = self._rest.deadline(deadline)
+        run_path(thread_id, run_id)
+        wait = self._streams.waiting(thread_id, run_id, end, False, headers, params, timeout)
+        return _values_of(wait.values(), raise_error, model, thread_id, run_id)
 
     def get(
         self,
@@ -363,7 +497,7 @@ class RunsClient:
         from ..models import Run
 
         return self._rest.model(
-            Run, "GET", _run_path(thread_id, run_id), **call_options(headers, params, timeout, deadline)
+            Run, "GET", run_path(thread_id, run_id), **call_options(headers, params, timeout, deadline)
         )
 
     def list(
@@ -372,7 +506,7 @@ class RunsClient:
         *,
         limit: int = 10,
         offset: int = 0,
-        status: Optional[str] = None,
+        status: Optional[RunStatus] = None,
         select: Optional[Sequence[str]] = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
@@ -383,8 +517,41 @@ class RunsClient:
         from ..models import Run
 
         query = {"limit": limit, "offset": offset, "status": status, "select": select or None}
-        path = _runs_path(_checked(thread_id, "thread_id"))
+        path = runs_path(_checked(thread_id, "thread_id"))
         return self._rest.model(List[Run], "GET", path, **call_options(headers, params, timeout, deadline, query))
+
+    def iter(
+        self,
+        thread_id: str,
+        *,
+        status: Optional[RunStatus] = None,
+        select: Optional[Sequence[str]] = None,
+        limit: Optional[int] = None,
+        page_size: int = 100,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> Iterator[Run]:
+        """All of the thread's runs, newest first, page by page as the loop goes on (:meth:`list`).
+
+        ``limit`` is how many at most. ``timeout`` and ``deadline`` are for each page.
+        """
+
+        def page(count: int, offset: int) -> Sequence[Run]:
+            return self.list(
+                thread_id,
+                limit=count,
+                offset=offset,
+                status=status,
+                select=select,
+                headers=headers,
+                params=params,
+                timeout=timeout,
+                deadline=deadline,
+            )
+
+        return by_offset(page, lambda run: run.run_id, limit=limit, page_size=page_size)
 
     def cancel(
         self,
@@ -392,7 +559,7 @@ class RunsClient:
         run_id: str,
         *,
         wait: bool = False,
-        action: str = "interrupt",
+        action: CancelAction = "interrupt",
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
@@ -403,138 +570,82 @@ class RunsClient:
         ``action`` is "interrupt" (keep what it has done) or "rollback" (undo it, and delete the run); ``wait=True``
         returns when it has stopped. Raises NotFoundError if it has ended already.
         """
-        _check_choice("action", action, ("interrupt", "rollback"))
+        check_choice("action", action, get_args(CancelAction))
         query = {"wait": 1 if wait else 0, "action": action}
-        path = f"{_run_path(thread_id, run_id)}/cancel"
+        path = f"{run_path(thread_id, run_id)}/cancel"
         self._rest.accepted("POST", path, **call_options(headers, params, timeout, deadline, query))
 
-    def _open(
+    def cancel_many(
         self,
-        start: Union[RunStart, RunJoin],
-        policy: Policy,
-        on_close: str,
-        messages_key: str,
-        deadline: Optional[float],
         *,
-        begins_midway: bool = False,
-    ) -> RunStream:
-        end = Deadline(self._rest.deadline if deadline is None else deadline)
-        delivery = Delivery(self._rest, start, policy, end, begins_midway=begins_midway)
-        return RunStream(
-            delivery,
-            modes=start.modes,
-            on_close=on_close,
-            messages_key=messages_key,
-            capabilities=self._rest.transport.capabilities,
-        )
+        thread_id: Optional[str] = None,
+        run_ids: Optional[Sequence[str]] = None,
+        status: Optional[BulkCancelRunsStatus] = None,
+        action: CancelAction = "interrupt",
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> None:
+        """Cancel several runs (``POST /runs/cancel``): some of a thread by their ids, or all of a ``status``.
 
-    def _policy(
-        self,
-        start: Union[RunStart, RunJoin],
-        *,
-        resumable: bool = True,
-        place: Place = _START,
-        replaying: bool = False,
-    ) -> Policy:
-        return Policy(
-            budget=self._reconnect,
-            idle=(start.timeout or self._rest.transport.timeout).read,
-            start=start.position if isinstance(start, RunJoin) else _FROM_THE_START,
-            resumable=resumable,
-            place=place,
-            replaying=replaying,
-        )
+        ``status`` is "pending", "running" or "all"; ``action`` is as in :meth:`cancel`. Raises NotFoundError if there
+        is nothing to cancel.
+        """
+        check_choice("action", action, get_args(CancelAction))
+        check_choice("status", status, get_args(BulkCancelRunsStatus))
+        body = drop_unset({"thread_id": thread_id, "run_ids": list(run_ids) if run_ids else None, "status": status})
+        options = call_options(headers, params, timeout, deadline, {"action": action}, json=body)
+        self._rest.accepted("POST", "/runs/cancel", **options)
 
-    def _waiting(
+    def delete(
         self,
         thread_id: str,
         run_id: str,
-        deadline: Deadline,
-        cancels: bool,
-        headers: Optional[Mapping[str, str]],
-        params: Optional[Mapping[str, Any]],
-        timeout: TimeoutValue,
-    ) -> RunWait:
-        policy = Policy(budget=self._reconnect, idle=None)
-        limits = _timeout(timeout) or self._rest.transport.timeout
-        return RunWait(
-            Rest(self._rest.transport),
-            thread_id,
-            run_id,
-            policy,
-            deadline,
-            limits,
-            headers or {},
-            params or {},
-            cancels,
-        )
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> None:
+        """Delete the record of a run that has ended (``DELETE /threads/{thread_id}/runs/{run_id}``)."""
+        self._rest.accepted("DELETE", run_path(thread_id, run_id), **call_options(headers, params, timeout, deadline))
 
-    def _active_run(self, thread_id: str, options: CallOptions) -> str:
-        """The run at work on the thread, else the next to begin (``GET /threads/{thread_id}/runs``)."""
-        path = _runs_path(_checked(thread_id, "thread_id"))
-        given = options.get("params") or {}
-        for status in UNFINISHED[::-1]:
-            options["params"] = {"limit": 1000, "status": status, **given}
-            runs = self._rest.call("GET", path, **options)
-            if runs:
-                # Newest first; the oldest is the next one.
-                return str(runs[-1]["run_id"])
-        url = f"{path}?status=running"
-        raise NotFoundError(
-            f"No run is at work on thread {thread_id}; name the run_id of one that has ended to stream it, or read "
-            "the thread's state",
-            url=url,
-            status_code=404,
-        )
+    def _created(
+        self, thread_id: Optional[str], assistant_id: str, on_run_created: Optional[OnRunCreated], options: CallOptions
+    ) -> Run:
+        from ..models import Run
 
-    def _modes(self, stream_mode: Optional[Names]) -> Tuple[str, ...]:
-        transport = self._rest.transport
-        if stream_mode is None:
-            return transport.capabilities.default_modes
-        modes = _checked_modes(stream_mode)
-        for mode in modes:
-            if mode not in transport.capabilities.stream_modes:
-                refuse(f'stream_mode="{mode}"', transport.name, hint=transport.capabilities.hints.get(mode, ""))
-        return modes
+        with self._starting(thread_id, assistant_id):
+            run = self._rest.model(Run, "POST", runs_path(thread_id), **options)
+        if on_run_created is not None:
+            on_run_created({"run_id": run.run_id, "thread_id": run.thread_id})
+        return run
 
-    def _refuse_what_cannot_be_carried(self, start: RunStart) -> None:
-        transport = self._rest.transport
-        capabilities = transport.capabilities
-        if start.thread_id is None and not capabilities.stateless_runs:
-            refuse("thread_id=None (a run without a thread)", transport.name)
-        if capabilities.run_options is None:
-            return
-        for option in start.payload:
-            if option not in capabilities.run_options:
-                refuse(option, transport.name, hint=capabilities.hints.get(option, ""))
+    def _awaited(
+        self, thread_id: Optional[str], assistant_id: str, on_run_created: Optional[OnRunCreated], options: CallOptions
+    ) -> Any:
+        """What the request that starts a run answers at the run's end."""
+        with self._starting(thread_id, assistant_id):
+            answer = self._rest.answer("POST", f"{runs_path(thread_id)}/wait", **options)
+        told = ids_in(answer.headers)
+        if on_run_created is not None and told.run_id is not None:
+            on_run_created({"run_id": told.run_id, "thread_id": told.thread_id})
+        return data_of(answer, "POST")
+
+    @contextlib.contextmanager
+    def _starting(self, thread_id: Optional[str], assistant_id: str) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionLost as exc:
+            raise may_have_started(exc, thread_id) from exc
+        except APIStatusError as exc:
+            raise naming_known_graphs(exc, self._rest, assistant_id) from exc
 
 
-def _checked_modes(stream_mode: Names) -> Tuple[str, ...]:
-    modes = (stream_mode,) if isinstance(stream_mode, str) else tuple(stream_mode)
-    for mode in modes:
-        _check_choice("stream_mode", mode, STREAM_MODES)
-    if not modes:
-        raise ConfigurationError(f"stream_mode needs at least one of: {', '.join(STREAM_MODES)}")
-    return modes
-
-
-def _check_choice(name: str, value: str, choices: Tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}; not {value!r}")
-
-
-def _payload(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
-    """The body of a run, from the arguments of the method that starts it; its signature is the list of fields."""
-    if not arguments["assistant_id"]:
-        raise ConfigurationError("assistant_id must be an assistant's id or a graph's name, not empty")
-    if arguments["input"] is not None and arguments["command"] is not None:
-        raise ConfigurationError("Give input or command, not both: an answer to an interrupt goes into the command")
-    for name in ("command", "config", "metadata", "checkpoint"):
-        value = arguments.get(name)
-        if value is not None and not isinstance(value, Mapping):
-            raise WrongType(f"{name} must be a mapping such as a dict, not {type(value).__name__}")
-    named = {field: arguments[name] for name, field in _BODY_FIELDS.items() if name in arguments}
-    return drop_unset({**named, **fields})
+def _batched(payload: RunCreate) -> Dict[str, Any]:
+    thread_id = payload.get("thread_id")
+    return run_body(payload, **({} if thread_id is None else {"thread_id": str(thread_id)}))
 
 
 def _checked(value: str, what: str) -> str:
@@ -542,19 +653,12 @@ def _checked(value: str, what: str) -> str:
     return str(value)
 
 
-def _values_of(values: Any, raise_error: bool, thread_id: Optional[str], run_id: Optional[str]) -> Any:
-    if raise_error and isinstance(values, dict) and "__error__" in values:
+def _values_of(
+    values: Any, raise_error: bool, model: Optional[Type[M]], thread_id: Optional[str], run_id: Optional[str]
+) -> Any:
+    failed = isinstance(values, dict) and "__error__" in values
+    if failed and raise_error:
         raise run_error(values["__error__"], thread_id=thread_id, run_id=run_id)
-    return values
-
-
-def _timeout(timeout: TimeoutValue) -> Optional[Timeout]:
-    return None if timeout is None else Timeout.of(timeout)
-
-
-def _runs_path(thread_id: Optional[str]) -> str:
-    return "/runs" if thread_id is None else f"/threads/{segment(thread_id, 'thread_id')}/runs"
-
-
-def _run_path(thread_id: str, run_id: str) -> str:
-    return f"{_runs_path(_checked(thread_id, 'thread_id'))}/{segment(run_id, 'run_id')}"
+    if failed or model is None:
+        return values
+    return state_as(model, values, f"The state of run {run_id or ''} on thread {thread_id}")

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from ..paths import segment
-from ._options import TimeoutValue, call_options, drop_unset
+from ._options import CheckpointLike, TimeoutValue, call_options, drop_unset, plain_checkpoint
 
 if TYPE_CHECKING:
-    from ..models import Checkpoint, Thread, ThreadState
+    from ..models import Thread, ThreadState
     from ..rest import Rest
 
 __all__ = ["ThreadsClient"]
-
-CheckpointLike = Union["Checkpoint", Mapping[str, Any]]
 
 
 class ThreadsClient:
     """``client.threads``. Every method raises the errors of :mod:`lgsync.errors`."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, reconnect: float = 60.0) -> None:
         self._rest = rest
+        self._reconnect = reconnect
 
     def create(
         self,
@@ -106,7 +105,7 @@ class ThreadsClient:
         if checkpoint is not None:
             path, body = (
                 f"{_path(thread_id)}/state/checkpoint",
-                {"checkpoint": _plain(checkpoint), "subgraphs": subgraphs},
+                {"checkpoint": plain_checkpoint(checkpoint), "subgraphs": subgraphs},
             )
             return self._rest.model(
                 ThreadState, "POST", path, **call_options(headers, params, timeout, deadline, json=body)
@@ -139,7 +138,7 @@ class ThreadsClient:
             **drop_unset(
                 {
                     "as_node": as_node,
-                    "checkpoint": None if checkpoint is None else _plain(checkpoint),
+                    "checkpoint": plain_checkpoint(checkpoint),
                     "checkpoint_id": checkpoint_id,
                 }
             ),
@@ -168,9 +167,9 @@ class ThreadsClient:
         body = drop_unset(
             {
                 "limit": limit,
-                "before": before if before is None or isinstance(before, str) else _plain(before),
+                "before": before if isinstance(before, str) else plain_checkpoint(before),
                 "metadata": metadata,
-                "checkpoint": None if checkpoint is None else _plain(checkpoint),
+                "checkpoint": plain_checkpoint(checkpoint),
             }
         )
         path = f"{_path(thread_id)}/history"
@@ -181,11 +180,6 @@ class ThreadsClient:
 
 def _path(thread_id: str) -> str:
     return f"/threads/{segment(thread_id, 'thread_id')}"
-
-
-def _plain(checkpoint: CheckpointLike) -> Mapping[str, Any]:
-    # A model writes nulls for what it lacks, and the server refuses those.
-    return checkpoint if isinstance(checkpoint, Mapping) else checkpoint.model_dump(exclude_none=True)
 
 
 def _supersteps(supersteps: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:

@@ -26,7 +26,7 @@ URL = "http://server"
 MODES = ("custom", "updates")
 CUT = ConnectionLost("reset by peer", url=URL)
 AWAY = ConnectionFailed("refused", url=URL)
-BUSY = status_error(503, method="GET", url=URL, body=None, retry_after="3")
+BUSY = status_error(503, method="GET", url=URL, body=None, retry_after=3.0)
 STRANGE = ResponseError("HTML", url=URL, status=200)
 
 #: More joins than that for one part are a loop without end.

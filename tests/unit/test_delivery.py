@@ -433,7 +433,7 @@ def test_the_same_strange_answer_three_times_is_raised_as_it_is() -> None:
 
 
 def test_a_busy_server_is_tried_again() -> None:
-    busy = InternalServerError("503", url="http://server", status_code=503, retry_after="0")
+    busy = InternalServerError("503", url="http://server", status_code=503, retry_after=0.0)
     one, _ = deliver([part("1"), CUT], busy, [part("1"), part("2")])
     assert [p.id for p in drain(one)] == ["1", "2"]
 
@@ -534,7 +534,7 @@ def test_a_deadline_that_passes_while_the_server_is_away_is_told_as_such() -> No
 
 
 def test_closing_ends_the_wait_for_a_server_that_is_away() -> None:
-    away = InternalServerError("503", url="http://server", status_code=503, retry_after="30")
+    away = InternalServerError("503", url="http://server", status_code=503, retry_after=30.0)
     one, _ = deliver([part("1"), CUT], away)
     one.next_part()
     ended = threading.Event()
@@ -606,7 +606,7 @@ def test_a_deadline_holds_for_a_loop_that_is_slower_than_its_stream() -> None:
 
 
 def test_a_server_that_asks_for_a_long_pause_does_not_stretch_the_deadline() -> None:
-    busy = InternalServerError("503", url="http://server", status_code=503, retry_after="30")
+    busy = InternalServerError("503", url="http://server", status_code=503, retry_after=30.0)
     asking = {**run_answers(), f"GET /threads/{THREAD}/runs/{RUN}": busy}
     one, _ = deliver([part("1")], answers=asking, deadline=0.2)
     one.next_part()

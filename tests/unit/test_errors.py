@@ -98,8 +98,9 @@ EXAMPLES: List[LgsyncError] = [
     errors.ResponseError("html", url="u", status=200, content_type="text/html", snippet="<"),
     errors.DecodeError("no JSON", url="u", status=200, text="{" * 300, content_type="text/event-stream"),
     errors.EventTooLarge("large", url="u", status=200, content_type="text/event-stream", snippet="x"),
-    *(status_error(s, method="GET", url="u", body=BODY, request_id="r-1", retry_after="3") for s in STATUSES),
+    *(status_error(s, method="GET", url="u", body=BODY, request_id="r-1", retry_after=3.0) for s in STATUSES),
     run_error({"error": "ValueError", "message": "no"}, thread_id="t", run_id="r"),
+    errors.StateMismatch("no MyState"),
     errors.StreamLost("lost", **PLACE),
 ]
 

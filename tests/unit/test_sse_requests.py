@@ -151,7 +151,7 @@ def test_a_refusal_is_the_error_of_its_status() -> None:
 
 def test_a_refusal_keeps_when_to_try_again() -> None:
     error = refusal(answer(429, b"slow down", {"Retry-After": "7", "Content-Type": "text/plain"}))
-    assert (type(error), error.retry_after, error.body) == (RateLimitError, "7", "slow down")
+    assert (type(error), error.retry_after, error.body) == (RateLimitError, 7.0, "slow down")
 
 
 def test_a_refusal_may_come_as_an_event_stream() -> None:

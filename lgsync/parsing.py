@@ -1,0 +1,73 @@
+"""Data read as a model: one of ours, or one that a user has for a graph's state."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Hashable, Type, TypeVar, cast
+
+from .answers import SNIPPET_CHARS
+from .errors import ConfigurationError, ResponseError, StateMismatch
+from .transport import Response
+
+__all__ = ["parse", "state_as"]
+
+M = TypeVar("M")
+
+
+def parse(model: Type[M], data: Any, method: str, response: Response) -> M:
+    """``data``, which ``response`` brought, as ``model``; raises ResponseError if it does not fit.
+
+    Raises StateMismatch if only a state's values do not, which have a model of the user's own.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _validated(model, data)
+    except ValidationError as exc:
+        where, why = _first(exc)
+        name = getattr(model, "__name__", model)
+        if where.startswith("values."):
+            raise StateMismatch(f"The state at {response.url} is no {name} ({where}: {why})") from exc
+        raise ResponseError(
+            f"{method} {response.url} answered with data that is no {name} ({where}: {why}). "
+            "Does the URL point at a LangGraph server?",
+            url=response.url,
+            status=response.status,
+            content_type=response.headers.get("content-type", ""),
+            snippet=str(data)[:SNIPPET_CHARS],
+        ) from exc
+
+
+def state_as(model: Type[M], values: Any, what: str) -> M:
+    """The values of a state as a model of the user's own; raises StateMismatch, in which ``what`` names the state."""
+    from pydantic import ValidationError
+
+    try:
+        return _validated(model, values)
+    except ValidationError as exc:
+        where, why = _first(exc)
+        name = getattr(model, "__name__", model)
+        raise StateMismatch(f"{what} is no {name} ({where}: {why})") from exc
+
+
+def _validated(model: Type[M], data: Any) -> M:
+    from pydantic import PydanticUserError
+
+    try:
+        adapter = _adapter(cast(Hashable, model))
+    except PydanticUserError as exc:
+        raise ConfigurationError(f"{model!r} cannot serve as a model: {exc.message}") from exc
+    validated: M = adapter.validate_python(data)
+    return validated
+
+
+@functools.lru_cache(maxsize=256)
+def _adapter(model: Hashable) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cast(Any, model))
+
+
+def _first(error: Any) -> Any:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ".".join(str(step) for step in first["loc"]) or "the whole", first["msg"]
