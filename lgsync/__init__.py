@@ -43,6 +43,7 @@ from .errors import (
     UnsupportedByTransport,
     WrongType,
 )
+from .official import get_sync_client
 from .parts import StreamPart, Undecoded
 from .run_defaults import RunDefaults
 from .run_stream import RunStream
@@ -82,6 +83,7 @@ __all__ = [
     "UnprocessableEntityError",
     "UnsupportedByTransport",
     "WrongType",
+    "get_sync_client",
 ]
 
 

@@ -20,6 +20,7 @@ from .errors import (
 from .resources._options import call_options
 from .resources.assistants import AssistantsClient
 from .resources.crons import CronsClient
+from .resources.http import HTTPClient
 from .resources.runs import RunsClient
 from .resources.store import StoreClient
 from .resources.threads import ThreadsClient
@@ -128,6 +129,7 @@ class Client:
         self.runs = RunsClient(rest, common.reconnect, common.run_defaults)
         self.crons = CronsClient(rest)
         self.store = StoreClient(rest)
+        self.http = HTTPClient(rest)
 
     def with_options(
         self,

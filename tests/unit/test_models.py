@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import datetime, timezone
+from typing import Any, Dict
+
+import pytest
+
+from lgsync.models import Checkpoint, Run, Thread, ThreadState
+
+THREAD: Dict[str, Any] = {
+    "thread_id": "t1",
+    "created_at": "2026-01-02T03:04:05Z",
+    "status": "idle",
+    "interrupts": {"task": [{"value": {"q": "ok?"}, "id": "i1"}]},
+    "values": None,
+    "new_field": {"a": 1},
+}
+
+
+def thread(**fields: Any) -> Thread:
+    return Thread.model_validate({**THREAD, **fields})
+
+
+def test_attributes_are_typed() -> None:
+    one = thread()
+    assert one.created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    assert one.interrupts["task"][0].value == {"q": "ok?"}
+
+
+def test_as_a_dictionary_it_is_what_was_sent() -> None:
+    one = thread()
+    assert dict(one) == THREAD
+    assert {**one} == THREAD
+    assert list(one) == list(THREAD)
+    assert len(one) == len(THREAD)
+    assert one["created_at"] == "2026-01-02T03:04:05Z"
+    assert one.get("created_at") == "2026-01-02T03:04:05Z"
+    assert json.loads(json.dumps(dict(one))) == THREAD
+
+
+def test_a_nested_answer_is_a_plain_dictionary_there() -> None:
+    assert thread()["interrupts"]["task"][0] == {"value": {"q": "ok?"}, "id": "i1"}
+
+
+def test_it_equals_a_dictionary_of_what_was_sent() -> None:
+    assert thread() == THREAD
+    assert thread() == thread()
+    assert thread() != thread(status="busy")
+
+
+def test_what_was_not_sent_is_not_in_the_dictionary() -> None:
+    one = thread()
+    assert "metadata" not in one
+    assert one.get("metadata", "default") == "default"
+    assert one.metadata is None
+    with pytest.raises(KeyError):
+        one["metadata"]
+
+
+def test_what_was_sent_as_null_is_in_the_dictionary() -> None:
+    one = thread(interrupts=None)
+    assert one["interrupts"] is None
+    assert one.interrupts == {}
+
+
+def test_fields_that_no_model_knows_are_kept() -> None:
+    one = thread()
+    assert one["new_field"] == {"a": 1}
+    assert one.new_field == {"a": 1}  # type: ignore[attr-defined]
+
+
+def test_a_status_that_is_not_known_yet_is_taken() -> None:
+    assert thread(status="dreaming").status == "dreaming"
+
+
+def test_a_task_whose_interrupts_are_null_waits_for_nothing() -> None:
+    assert thread(interrupts={"task": None}).interrupts == {"task": []}
+
+
+def test_a_result_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        thread().status = "busy"
+
+
+def test_both_faces_survive_pickling() -> None:
+    one = pickle.loads(pickle.dumps(thread()))
+    assert one == THREAD
+    assert one.created_at == thread().created_at
+
+
+def test_a_model_made_by_hand_is_a_dictionary_of_what_it_was_made_of() -> None:
+    assert dict(Checkpoint(checkpoint_id="c", thread_id="t")) == {"checkpoint_id": "c", "thread_id": "t"}
+
+
+def test_a_required_field_that_is_null_is_missing() -> None:
+    with pytest.raises(ValueError, match="run_id"):
+        Run.model_validate({"run_id": None})
+
+
+def test_the_tasks_of_a_state_are_models_and_dictionaries() -> None:
+    state: ThreadState = ThreadState.model_validate({"values": {"n": 1}, "tasks": [{"id": "t", "path": ["a", 0]}]})
+    assert state.tasks[0].path == ["a", 0]
+    assert state["tasks"] == [{"id": "t", "path": ["a", 0]}]
+    assert state["values"] == state.values == {"n": 1}
