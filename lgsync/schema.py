@@ -136,9 +136,6 @@ class RunOptions(TypedDict, total=False):
     multitask_strategy: Optional[MultitaskStrategy]
     if_not_exists: Optional[IfNotExists]
     after_seconds: Optional[float]
-    stream_mode: Union[StreamMode, Sequence[StreamMode], None]
-    stream_subgraphs: bool
-    stream_resumable: bool
     durability: Optional[Durability]
 
 
@@ -147,6 +144,9 @@ class RunCreate(RunOptions, total=False):
 
     thread_id: Optional[str]
     assistant_id: str
+    stream_mode: Union[StreamMode, Sequence[StreamMode], None]
+    stream_subgraphs: bool
+    stream_resumable: bool
 
 
 class StreamPartV2(TypedDict):

@@ -79,22 +79,36 @@ OnRunCreated = Callable[[RunCreateMetadata], None]
 _DEFAULTS = RunDefaults()
 
 
-class _StreamOptions(RunOptions, total=False):
-    """What :meth:`RunsClient.stream` takes by name, but ``version``."""
+class _AttendedOptions(RunOptions, total=False):
+    """What both methods take by name that start a run and stay with it."""
 
     checkpoint: Optional[CheckpointLike]
-    feedback_keys: Optional[Sequence[str]]
     on_disconnect: Optional[DisconnectMode]
     langsmith_tracing: Union[LangSmithTracing, Json, None]
     on_run_created: Optional[OnRunCreated]
     strict_resume: Optional[bool]
-    raise_error: Optional[bool]
     on_close: Optional[DisconnectMode]
-    messages_key: str
     headers: Optional[Mapping[str, str]]
     params: Optional[Mapping[str, Any]]
     timeout: TimeoutValue
     deadline: Optional[float]
+
+
+class _StreamOptions(_AttendedOptions, total=False):
+    """What :meth:`RunsClient.stream` takes by name, but ``version``."""
+
+    stream_mode: Optional[Modes]
+    stream_subgraphs: bool
+    stream_resumable: bool
+    feedback_keys: Optional[Sequence[str]]
+    raise_error: Optional[bool]
+    messages_key: str
+
+
+class _WaitOptions(_AttendedOptions, total=False):
+    """What :meth:`RunsClient.wait` takes by name, but ``model``."""
+
+    raise_error: bool
 
 
 class RunsClient:
@@ -409,6 +423,46 @@ class RunsClient:
             List[Run], "POST", "/runs/batch", **call_options(headers, params, timeout, deadline, json=bodies)
         )
 
+    @overload
+    def wait(
+        self, thread_id: Optional[str], assistant_id: str, *, model: Type[M], **options: Unpack[_WaitOptions]
+    ) -> M: ...
+
+    @overload
+    def wait(
+        self,
+        thread_id: Optional[str],
+        assistant_id: str,
+        *,
+        input: Any = None,
+        command: Union[Command, Json, None] = None,
+        metadata: Optional[Json] = None,
+        config: Union[Config, Json, None] = None,
+        context: Any = None,
+        checkpoint: Optional[CheckpointLike] = None,
+        checkpoint_id: Optional[str] = None,
+        checkpoint_during: Optional[bool] = None,
+        interrupt_before: Optional[Nodes] = None,
+        interrupt_after: Optional[Nodes] = None,
+        on_disconnect: Optional[DisconnectMode] = None,
+        on_completion: Optional[OnCompletionBehavior] = None,
+        webhook: Optional[str] = None,
+        multitask_strategy: Optional[MultitaskStrategy] = None,
+        if_not_exists: Optional[IfNotExists] = None,
+        after_seconds: Optional[float] = None,
+        langsmith_tracing: Union[LangSmithTracing, Json, None] = None,
+        on_run_created: Optional[OnRunCreated] = None,
+        durability: Optional[Durability] = None,
+        strict_resume: Optional[bool] = None,
+        raise_error: bool = True,
+        on_close: Optional[DisconnectMode] = None,
+        model: None = None,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> Any: ...
+
     def wait(
         self,
         thread_id: Optional[str],
@@ -461,6 +515,34 @@ class RunsClient:
         run_id = self._created(thread_id, assistant_id, on_run_created, options).run_id
         wait = self._streams.waiting(thread_id, run_id, end, cancels, headers, params, timeout)
         return _values_of(wait.values(), raise_error, model, thread_id, run_id)
+
+    @overload
+    def join(
+        self,
+        thread_id: str,
+        run_id: str,
+        *,
+        raise_error: bool = True,
+        model: Type[M],
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> M: ...
+
+    @overload
+    def join(
+        self,
+        thread_id: str,
+        run_id: str,
+        *,
+        raise_error: bool = True,
+        model: None = None,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        timeout: TimeoutValue = None,
+        deadline: Optional[float] = None,
+    ) -> Any: ...
 
     def join(
         self,

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Iterator, List, Optional, Tuple
 
-from lgsync import Client, Delta, Message, MessageAccumulator, RunStream, StreamPart
-from lgsync.models import Interrupt, Run, Thread, ThreadState
+from pydantic import BaseModel
+
+from lgsync import (
+    Client,
+    Delta,
+    Message,
+    MessageAccumulator,
+    RunDefaults,
+    RunStream,
+    StreamPart,
+    get_sync_client,
+)
+from lgsync.models import Assistant, Interrupt, Run, ServerInfo, Thread, ThreadState
+from lgsync.schema import StreamPartV2
 from lgsync.testing import Cut, Fault, FaultProxy, Pass, Request, Stall, Status
 
 client = Client("http://localhost:2024", transport="websocket", api_key=None, timeout=(5, None))
@@ -30,6 +43,31 @@ with client.runs.stream(thread_id, "agent", input={"messages": []}, stream_mode=
 for part in client.runs.stream(None, "agent"):
     event: str = part.event
     whole: StreamPart = part
+
+
+class MyState(BaseModel):
+    count: int
+
+
+moved: Client = get_sync_client(url="http://localhost:2024", api_key="k", headers={"a": "b"}, timeout=3.0)
+bare = Client(run_defaults=RunDefaults(stream_mode=["values", "custom"], on_close="continue"), retries=3)
+for dictionary in moved.runs.stream(thread_id, "agent", input={}, stream_mode="values", version="v2"):
+    typed_part: StreamPartV2 = dictionary
+    namespace: List[str] = dictionary["ns"]
+with moved.runs.stream(thread_id, "agent", context={"a": 1}, on_run_created=print, durability="exit") as values_run:
+    states: Iterator[MyState] = values_run.values(MyState)
+    result: MyState = values_run.result(MyState)
+waited: MyState = moved.runs.wait(thread_id, "agent", input={}, model=MyState, multitask_strategy="reject")
+anything: Any = moved.runs.wait(thread_id, "agent", input={})
+joined: MyState = moved.runs.join(thread_id, "run", model=MyState)
+of_mine: ThreadState[MyState] = moved.threads.get_state(thread_id, model=MyState)
+counted: int = of_mine.values.count
+view: Client = moved.with_options(headers={"x-tenant": "a"}, timeout=5)
+server: ServerInfo = view.info()
+well: bool = view.ok()
+every: Iterator[Run] = view.runs.iter(thread_id, status="success")
+found: List[Assistant] = view.assistants.search(graph_id="agent", sort_by="name", sort_order="asc")
+since: Optional[datetime] = found[0].created_at
 
 accumulator = MessageAccumulator()
 changed: List[Message] = accumulator.feed(StreamPart("messages", [{}, {}]))
