@@ -20,10 +20,10 @@ from urllib3.response import HTTPResponse
 
 from .. import codec
 from ..errors import ClientClosed, ConfigurationError, ConnectionTimeout, LgsyncError, ResponseError
+from ..in_thread import done_within, freed_by
 from ..paths import join_url
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
-from .in_time import done_within, freed_by
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of"]
 

@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, List
 import pytest
 
 from lgsync import closing as closing_module
+from lgsync import in_thread
 from lgsync.closing import Closing
 
 LONG = 30.0
@@ -191,12 +192,10 @@ def test_ctrl_c_ends_the_wait_for_an_answer_and_the_late_result_is_discarded(ctr
 
 
 def test_a_result_that_ctrl_c_keeps_from_being_taken_is_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lgsync import closing
-
     def interrupted(self: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(closing._Call, "result", interrupted)
+    monkeypatch.setattr(in_thread.Work, "taken", interrupted)
     discarded: List[str] = []
     with pytest.raises(KeyboardInterrupt):
         Closing().call(lambda: "in time", discarded.append)
@@ -259,12 +258,12 @@ def test_it_can_be_set_by_a_signal_handler_wherever_that_interrupted() -> None:
 
 
 def interrupted_at(number: int, handler: Callable[[], None], work: Callable[[], Any]) -> bool:
-    """Run ``handler`` in the midst of ``work``, at the ``number``-th line of the module's."""
+    """Run ``handler`` in the midst of ``work``, at the ``number``-th line of the modules'."""
     lines = 0
 
     def trace(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal lines
-        if frame.f_code.co_filename != closing_module.__file__:
+        if frame.f_code.co_filename not in (closing_module.__file__, in_thread.__file__):
             return None
         lines += event == "line"
         if lines == number:
