@@ -31,6 +31,8 @@ from .tracing import Tracing
 from .transport import Timeout, TimeoutValue, Transport, TransportConfig, TransportFactory, resolve
 
 if TYPE_CHECKING:
+    import requests
+
     from .models import ServerInfo
 
 __all__ = ["Client"]
@@ -99,8 +101,8 @@ class Client:
         reconnect: float = 60.0,
         retries: Optional[int] = None,
         run_defaults: RunDefaults = _RUN_DEFAULTS,
-        tracing: Any = False,
-        session: Optional[Any] = None,
+        tracing: object = False,
+        session: Optional[requests.Session] = None,
     ) -> None:
         common = _Common(checked(deadline), _budget(reconnect), retries, run_defaults, tracing)
         if isinstance(transport, Transport):
@@ -226,13 +228,13 @@ class _Common(NamedTuple):
     reconnect: float
     retries: Optional[int]
     run_defaults: RunDefaults
-    tracing: Any
+    tracing: object
 
     def settings(self) -> CallSettings:
         return CallSettings(deadline=self.deadline, retry=Retry.of(self.retries), tracing=_tracing(self.tracing))
 
 
-def _tracing(tracing: Any) -> Tracing:
+def _tracing(tracing: object) -> Tracing:
     if tracing is False or tracing is None:
         return Tracing()
     from .otel import OpenTelemetry

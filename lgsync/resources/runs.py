@@ -326,6 +326,7 @@ class RunsClient:
     ) -> RunStream:
         """Go on with a run's stream where ``cursor`` stands: exactly the parts that remain, in any process.
 
+        Follows ``GET /threads/{thread_id}/runs/{run_id}/stream``.
         ``cursor`` is ``run.cursor``, or its text. What the run said before is read again first, silently, so that
         messages are whole; ``replay=False`` leaves that out, and messages that had begun by then come whole at their
         end. Works while the run goes on and after it ended, as long as the server keeps its parts; what it did not keep
