@@ -10,8 +10,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, Generic, Iterator, List, Mapping, Optional, TypeVar, Union, cast
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from .parsing import PARTIAL
 from .schema import MultitaskStrategy, OnCompletionBehavior, RunStatus, ThreadStatus
 
 if TYPE_CHECKING:
@@ -50,14 +59,19 @@ class Model(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", protected_namespaces=(), frozen=True)
 
+    #: The field without which data is no such model; None only where a caller asked for some of the others.
+    _identified_by: ClassVar[Optional[str]] = None
+
     _sent: Dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _with_what_was_sent(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _with_what_was_sent(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """A field that is null is as if it were absent."""
         if not isinstance(data, Mapping):
             return handler(data)
+        if cls._identified_by and data.get(cls._identified_by) is None and info.context != PARTIAL:
+            raise ValueError(f"{cls._identified_by} is missing")
         fields = cls.model_fields
         model = handler({name: value for name, value in data.items() if value is not None or name not in fields})
         model._sent = dict(data)
@@ -114,7 +128,9 @@ class Thread(Model):
     ``interrupts`` maps task ids to what is waiting for an answer. ``extracted`` is what a search's ``extract`` found.
     """
 
-    thread_id: str
+    _identified_by: ClassVar[Optional[str]] = "thread_id"
+
+    thread_id: str = cast(Any, None)
     created_at: Optional[datetime] = None
     updated_at: Optional[datetime] = None
     state_updated_at: Optional[datetime] = None
@@ -192,7 +208,9 @@ class ThreadStorage(Model):
 class Run(Model):
     """A run: ``status`` is "pending", "running", "success", "error", "timeout" or "interrupted" (cancelled)."""
 
-    run_id: str
+    _identified_by: ClassVar[Optional[str]] = "run_id"
+
+    run_id: str = cast(Any, None)
     thread_id: Optional[str] = None
     assistant_id: Optional[str] = None
     created_at: Optional[datetime] = None
@@ -207,7 +225,9 @@ class Run(Model):
 class Assistant(Model):
     """A graph with a configuration; each update makes a new ``version``."""
 
-    assistant_id: str
+    _identified_by: ClassVar[Optional[str]] = "assistant_id"
+
+    assistant_id: str = cast(Any, None)
     graph_id: Optional[str] = None
     name: Optional[str] = None
     description: Optional[str] = None
@@ -247,7 +267,9 @@ class GraphSchema(Model):
 class Cron(Model):
     """A schedule of runs; ``payload`` is what each of them is started with."""
 
-    cron_id: str
+    _identified_by: ClassVar[Optional[str]] = "cron_id"
+
+    cron_id: str = cast(Any, None)
     assistant_id: Optional[str] = None
     thread_id: Optional[str] = None
     on_run_completed: Union[OnCompletionBehavior, str, None] = None

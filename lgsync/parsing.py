@@ -9,20 +9,24 @@ from .answers import SNIPPET_CHARS
 from .errors import ConfigurationError, ResponseError, StateMismatch
 from .transport import Response
 
-__all__ = ["parse", "state_as"]
+__all__ = ["PARTIAL", "parse", "state_as"]
 
 M = TypeVar("M")
 
+#: The context in which a model is read that lacks what was not asked for.
+PARTIAL = "lgsync: only some fields"
 
-def parse(model: Type[M], data: Any, method: str, response: Response) -> M:
+
+def parse(model: Type[M], data: Any, method: str, response: Response, *, partial: bool = False) -> M:
     """``data``, which ``response`` brought, as ``model``; raises ResponseError if it does not fit.
 
-    Raises StateMismatch if only a state's values do not, which have a model of the user's own.
+    Raises StateMismatch if only a state's values do not, which have a model of the user's own. ``partial`` says that
+    only some fields were asked for, so that the id may be missing.
     """
     from pydantic import ValidationError
 
     try:
-        return _validated(model, data)
+        return _validated(model, data, partial=partial)
     except ValidationError as exc:
         where, why = _first(exc)
         name = getattr(model, "__name__", model)
@@ -50,14 +54,14 @@ def state_as(model: Type[M], values: Any, what: str) -> M:
         raise StateMismatch(f"{what} is no {name} ({where}: {why})") from exc
 
 
-def _validated(model: Type[M], data: Any) -> M:
+def _validated(model: Type[M], data: Any, *, partial: bool = False) -> M:
     from pydantic import PydanticUserError
 
     try:
         adapter = _adapter(cast(Hashable, model))
     except PydanticUserError as exc:
         raise ConfigurationError(f"{model!r} cannot serve as a model: {exc.message}") from exc
-    validated: M = adapter.validate_python(data)
+    validated: M = adapter.validate_python(data, context=PARTIAL if partial else None)
     return validated
 
 

@@ -87,10 +87,12 @@ class Rest:
         """Make one call whose answer has no content of interest (a delete, a cancel)."""
         self.answer(method, path, **options)
 
-    def model(self, model: Type[M], method: str, path: str, **options: Unpack[CallOptions]) -> M:
-        """Make one call and read its answer as ``model``."""
+    def model(
+        self, model: Type[M], method: str, path: str, *, partial: bool = False, **options: Unpack[CallOptions]
+    ) -> M:
+        """Make one call and read its answer as ``model``; ``partial`` if only some of its fields were asked for."""
         response = self.answer(method, path, **options)
-        return parse(model, data_of(response, method), method, response)
+        return parse(model, data_of(response, method), method, response, partial=partial)
 
     def answer(
         self,
