@@ -32,6 +32,7 @@ from .errors import (
 from .parts import StreamPart, Undecoded
 from .paths import segment
 from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
+from .request_log import tell_of_pause
 from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource, RunJoin, RunStart, Timeout
@@ -140,6 +141,7 @@ class Delivery:
         # A join that names no modes learns from what it sees.
         self._shows_state = bool({"updates", "values"} & set(start.modes))
         self._exact = True
+        self._heard = False
         self._drops = 0
         self._interrupts: Dict[str, Mapping[str, Any]] = {}
         self._paused = False
@@ -218,6 +220,7 @@ class Delivery:
         if part is None:
             self._end_of_wire()
             return None
+        self._heard = True
         verdict = self._policy.received(part.id, part.kind not in self._source.not_kept)
         if verdict is SKIP:
             return None
@@ -283,7 +286,7 @@ class Delivery:
             except LgsyncError as exc:
                 self._check_deadline(exc)
                 verdict = self._policy.lost(exc, time.monotonic())
-                if isinstance(verdict, GiveUp) or self._wait(verdict):
+                if isinstance(verdict, GiveUp) or self._wait(verdict, exc):
                     break
         return None
 
@@ -338,14 +341,14 @@ class Delivery:
     def _take_up_again(self, error: LgsyncError) -> None:
         """Join the run again, however often it takes, as long as the policy and the deadline allow it."""
         self._exact = self._exact and self._source.exact
-        known = self._drops > 0 or self._found is not None or isinstance(self._start, RunStart)
+        # A server that knows nothing of a run may say so only once its stream is open.
+        known = self._drops > 0 or self._found is not None or (isinstance(self._start, RunStart) and self._heard)
         self._drops += 1
         self._source.close()
         if self.failure is not None:
             self._ended = "error"
             return
         if known and isinstance(error, NotFoundError):
-            # Some refusals come only with what a join says first.
             self._find_out_why_gone(error)
             return
         retry = (self._source.retry or 0) / 1000
@@ -373,13 +376,14 @@ class Delivery:
         verdict = self._policy.lost(error, time.monotonic(), retry)
         if isinstance(verdict, GiveUp):
             raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-        closed = self._wait(verdict)
+        closed = self._wait(verdict, error)
         if not closed:
             self._check_deadline(error)
         return closed
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait so long, but not beyond the deadline; True if the stream was closed meanwhile."""
+    def _wait(self, seconds: float, error: LgsyncError) -> bool:
+        """Wait so long after ``error``, but not beyond the deadline; True if the stream was closed meanwhile."""
+        tell_of_pause(seconds, error, self.run_id)
         left = self._deadline.remaining()
         return self._closing.wait(seconds if left is None else min(left, seconds))
 
@@ -516,7 +520,7 @@ class Delivery:
                 verdict = self._policy.lost(exc, time.monotonic())
                 if isinstance(verdict, GiveUp):
                     raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-                self._wait(verdict)
+                self._wait(verdict, exc)
                 self._check_deadline(exc)
 
     def _call(self, method: str, path: str, json: Any) -> Any:

@@ -310,6 +310,8 @@ _ADVICE: Dict[int, str] = {
     429: "Too many requests: wait, then try again.",
 }
 
+_EXISTS = 'Choose another id, or pass if_exists="do_nothing" to take what is there, if it is yours.'
+
 
 def _optional_text(value: Any) -> Optional[str]:
     return None if value is None else str(value)
@@ -342,7 +344,7 @@ def status_error(
     detail = _detail_of(body)
     said = detail if len(detail) <= 500 else detail[:500] + "…"
     message = f"{method} {url} failed with status {status}" + (f": {said}" if said else "")
-    advice = _ADVICE.get(status)
+    advice = _EXISTS if status == 409 and "already exists" in said else _ADVICE.get(status)
     if advice:
         message = f"{message.rstrip('.')}. {advice}"
     return cls(

@@ -10,6 +10,7 @@ from .. import codec
 from ..closing import Closing
 from ..errors import (
     ClientClosed,
+    ConflictError,
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
@@ -81,11 +82,16 @@ class RunCalls:
         """The thread; made first if it is not there and ``create`` says so."""
         try:
             return self._data("GET", self.path)
-        except NotFoundError:
+        except NotFoundError as exc:
             if not create:
                 raise
-        # A socket to a thread that is not there stays silent, or is closed at once.
-        return self._data("POST", "/threads", json={"thread_id": self.thread_id, "if_exists": "do_nothing"})
+            missing = exc
+        try:
+            # A socket to a thread that is not there stays silent, or is closed at once.
+            return self._data("POST", "/threads", json={"thread_id": self.thread_id, "if_exists": "do_nothing"})
+        except ConflictError as exc:
+            # It is there, but somebody else's.
+            raise missing from exc
 
     def state(self, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
         """The thread's state, asked for briefly unless ``timeout`` says otherwise."""

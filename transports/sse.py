@@ -17,7 +17,15 @@ from urllib3.response import HTTPResponse
 
 from ..answers import refuse_unless_ok
 from ..closing import Closing
-from ..errors import ConnectionLost, EventTooLarge, LgsyncError, PositionLost, ResponseError, status_error
+from ..errors import (
+    APIStatusError,
+    ConnectionLost,
+    EventTooLarge,
+    LgsyncError,
+    PositionLost,
+    ResponseError,
+    status_error,
+)
 from ..parts import StreamPart
 from ..paths import ids_in, segment
 from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
@@ -118,6 +126,7 @@ class SSESource(PartSource):
         self._ready: Deque[StreamPart] = deque()
         self._closed = False
         self._ended = False
+        self._something_came = False
 
     def __next__(self) -> StreamPart:
         while not self._closed:
@@ -148,11 +157,26 @@ class SSESource(PartSource):
             self.close()
             raise
         self.last_activity = self._stream.last_activity
-        self._take(self._framer.feed(data))
+        parts = self._framer.feed(data)
+        if parts and not self._something_came:
+            self._something_came = True
+            self._raise_if_refused(parts[0])
+        self._take(parts)
         self.heartbeats, self.retry = self._framer.heartbeats, self._framer.retry
 
     def _take(self, parts: List[StreamPart]) -> None:
         self._ready.extend(parts)
+
+    def _raise_if_refused(self, part: StreamPart) -> None:
+        """A refusal may come as the stream's first event."""
+        refusal = _refusal_in(part)
+        if refusal is not None:
+            self.close()
+            raise self._refused(*refusal)
+
+    def _refused(self, status: int, detail: str) -> APIStatusError:
+        error = status_error(status, method="POST", url=self._stream.url, body={"detail": detail})
+        return error.saying("The run was started all the same; only its stream is refused.")
 
     def _note_position(self) -> None:
         """Once all parts are given, what came after the last of them counts too: a bare id, or one that clears it."""
@@ -179,7 +203,7 @@ class SSESource(PartSource):
 
 
 class JoinedSource(SSESource):
-    """The parts of a join. A refusal comes as the stream's first event; a run of the event protocol comes enveloped."""
+    """The parts of a join. A run of the event protocol comes enveloped."""
 
     def __init__(
         self,
@@ -196,7 +220,6 @@ class JoinedSource(SSESource):
         self._reopen = reopen
         self._enveloped: Optional[Enveloped] = None
         self._held: Optional[ByteStream] = None
-        self._something_came = False
         self._closing = Closing()
 
     def close(self) -> None:
@@ -206,9 +229,6 @@ class JoinedSource(SSESource):
             self._held.close()
 
     def _take(self, parts: List[StreamPart]) -> None:
-        if parts and not self._something_came:
-            self._something_came = True
-            self._raise_if_refused(parts[0])
         for number, part in enumerate(parts):
             if self._enveloped is None and is_envelope(part):
                 self._enveloped = Enveloped(self._join)
@@ -295,15 +315,12 @@ class JoinedSource(SSESource):
     def finish(self) -> List[StreamPart]:
         return [] if self._enveloped is None else self._enveloped.finish()
 
-    def _raise_if_refused(self, part: StreamPart) -> None:
-        refusal = _refusal_in(part)
-        if refusal is not None:
-            self.close()
-            raise status_error(refusal[0], method="GET", url=self._stream.url, body={"detail": refusal[1]})
+    def _refused(self, status: int, detail: str) -> APIStatusError:
+        return status_error(status, method="GET", url=self._stream.url, body={"detail": detail})
 
 
 def _refusal_in(part: StreamPart) -> Optional[Tuple[int, str]]:
-    """The status and the text of a join's refusal, which servers send as an event once the stream has begun."""
+    """The status and the text of a stream's refusal, which servers send as an event once the stream has begun."""
     data, text = part.data, None
     if part.kind == "error":
         if isinstance(data, dict) and data.get("error") == "HTTPException":

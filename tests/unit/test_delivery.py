@@ -400,6 +400,14 @@ def test_a_first_join_of_a_run_that_is_not_there_is_refused() -> None:
         one.next_part()
 
 
+def test_a_started_run_whose_stream_begins_with_not_found_is_refused() -> None:
+    gone = NotFoundError("404", url="http://server", status_code=404)
+    one, transport = deliver([gone])
+    with pytest.raises(NotFoundError):
+        one.next_part()
+    assert transport.requests == []
+
+
 def test_a_run_that_the_server_cancels_with_its_connection_is_lost_and_not_just_cancelled() -> None:
     payload = {"on_disconnect": "cancel"}
     one, _ = deliver([part("1"), CUT], [part("1")], payload=payload, answers=run_answers("interrupted"))

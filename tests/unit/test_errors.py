@@ -70,6 +70,13 @@ def test_the_message_names_the_call_the_status_and_what_to_do() -> None:
     assert "LANGGRAPH_API_KEY" in message
 
 
+def test_what_is_there_already_is_not_called_busy() -> None:
+    assert "The thread is busy" in str(refused(409, {"detail": "Thread is already running a task."}))
+    existing = str(refused(409, {"detail": "Thread with ID 1 already exists"}))
+    assert 'if_exists="do_nothing"' in existing
+    assert "busy" not in existing
+
+
 def test_code_param_and_type_are_read_from_the_body() -> None:
     error = refused(422, {"detail": "bad", "code": "c", "param": "p", "type": "t"})
     assert (error.code, error.param, error.type) == ("c", "p", "t")

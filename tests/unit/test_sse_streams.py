@@ -17,7 +17,14 @@ from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, tls_contexts, until
 from requests.adapters import HTTPAdapter
 
-from lgsync.errors import APIStatusError, ConnectionLost, ConnectionTimeout, NotFoundError, ResponseError
+from lgsync.errors import (
+    APIStatusError,
+    ConnectionLost,
+    ConnectionTimeout,
+    NotFoundError,
+    PermissionDeniedError,
+    ResponseError,
+)
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, RunJoin, RunStart, Timeout, TransportConfig
 
@@ -156,7 +163,7 @@ def test_the_wire_does_not_say_how_the_run_ended() -> None:
         assert stream.source.outcome is None
 
 
-# Refused joins
+# Refused streams
 
 
 def joined(*bodies: Body, position: Optional[str] = "-1", modes: Any = ()) -> Any:
@@ -191,14 +198,21 @@ def test_the_error_of_the_run_itself_is_a_part(data: bytes) -> None:
     assert [part.event for part in parts] == ["error"]
 
 
-def test_what_refuses_a_join_is_the_runs_own_error_once_something_came() -> None:
+def test_a_started_run_whose_stream_is_refused_is_told_of_with_the_error_of_its_status() -> None:
+    refusal = b'event: error\ndata: {"error":"HTTPException","message":"403: not to be read by you"}\n\n'
+    with Stream(body_of(refusal)) as stream:
+        with pytest.raises(PermissionDeniedError, match="POST .*/stream failed .*: not to be read by you") as caught:
+            next(stream.source)
+        assert list(stream.source) == []
+    assert "The run was started all the same" in str(caught.value)
+
+
+def test_what_refuses_a_stream_is_the_runs_own_error_once_something_came() -> None:
     error = b'event: error\ndata: {"error":"HTTPException","message":"404: no city"}\n\n'
-    assert [part.event for part in joined(body_of(b"event: metadata\ndata: {}\n\n" + error))[0]] == [
-        "metadata",
-        "error",
-    ]
-    with Stream(body_of(error)) as stream:
-        assert [part.event for part in stream.source] == ["error"]
+    body = body_of(b"event: metadata\ndata: {}\n\n" + error)
+    assert [part.event for part in joined(body)[0]] == ["metadata", "error"]
+    with Stream(body) as stream:
+        assert [part.event for part in stream.source] == ["metadata", "error"]
 
 
 def test_a_join_that_shows_nothing_is_known_to_lack_something() -> None:

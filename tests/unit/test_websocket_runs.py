@@ -144,6 +144,15 @@ def test_a_missing_thread_is_made_if_the_run_may_make_it() -> None:
         assert made == [{"thread_id": THREAD, "if_exists": "do_nothing"}]
 
 
+def test_a_thread_that_can_be_neither_seen_nor_made_is_not_found() -> None:
+    with ThreadServer() as server:
+        server.answers[f"GET {server.base}"] = (404, {"detail": "no thread of yours"})
+        server.answers["POST /threads"] = (409, {"detail": f"Thread with ID {THREAD} already exists"})
+        with pytest.raises(NotFoundError, match="no thread of yours"):
+            server.transport().open_run(server.start(if_not_exists="create"))
+        assert not server.requests_to("POST", "/commands")
+
+
 @pytest.mark.parametrize(
     ("message", "error"),
     [
