@@ -17,6 +17,7 @@ __all__ = [
     "TimeoutValue",
     "call_options",
     "check_choice",
+    "drop_empty",
     "drop_unset",
     "plain_checkpoint",
     "timeout_of",
@@ -58,6 +59,11 @@ def timeout_of(timeout: TimeoutValue) -> Optional[Timeout]:
 def drop_unset(fields: Mapping[str, Any]) -> Dict[str, Any]:
     """Leave out what is None: the server takes an explicit null for an error."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def drop_empty(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Leave out what is None or empty, where that says no more than nothing at all: a filter that filters nothing."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def check_choice(name: str, value: Optional[str], choices: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from ..schema import DisconnectMode, Durability, IfNotExists, MultitaskStrategy,
 from ..transport import STREAM_MODES
 from ._options import check_choice, drop_unset, plain_checkpoint
 
-__all__ = ["checked_modes", "run_body", "warn_of_checkpoint_during"]
+__all__ = ["checked_modes", "run_body", "run_fields", "warn_of_checkpoint_during"]
 
 #: The fields of a run's body, by the parameter that sets each.
 _FIELDS = {
@@ -64,6 +64,11 @@ def run_body(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
     """
     if not arguments["assistant_id"]:
         raise ConfigurationError("assistant_id must be an assistant's id or a graph's name, not empty")
+    return run_fields(arguments, **fields)
+
+
+def run_fields(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
+    """The same, where no assistant need be named: what is to change of the runs of a schedule."""
     if arguments.get("input") is not None and arguments.get("command") is not None:
         raise ConfigurationError("Give input or command, not both: an answer to an interrupt goes into the command")
     for name in _MAPPINGS:
@@ -73,7 +78,8 @@ def run_body(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
     for name, choices in _CHOICES.items():
         check_choice(name, arguments.get(name), choices)
     named = {field: arguments[name] for name, field in _FIELDS.items() if name in arguments}
-    named["assistant_id"] = str(named["assistant_id"])
+    if "assistant_id" in named:
+        named["assistant_id"] = str(named["assistant_id"])
     named["checkpoint"] = plain_checkpoint(named.get("checkpoint"))
     if named.get("command") is not None:
         named["command"] = _without_nulls(named["command"])
