@@ -9,6 +9,7 @@ from .answers import data_of, refuse_unless_ok
 from .deadline import Deadline
 from .errors import ConnectionTimeout, LgsyncError
 from .parsing import parse
+from .request_log import tell_of_pause
 from .retry import NEVER, Retry
 from .tracing import Tracing
 from .transport import Response, Timeout, Transport
@@ -139,6 +140,7 @@ class Rest:
                 left = end.remaining()
                 if pause is None or (left is not None and left <= pause):
                     raise
+                tell_of_pause(pause, exc)
             time.sleep(pause)
 
 

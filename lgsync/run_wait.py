@@ -11,6 +11,7 @@ from .deadline import Deadline
 from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost
 from .paths import segment
 from .policy import GiveUp, Policy
+from .request_log import tell_of_pause
 from .rest import Rest
 from .transport import Timeout
 
@@ -84,6 +85,7 @@ class RunWait(NamedTuple):
             ) from error
         verdict = self.policy.lost(error, time.monotonic())
         if not isinstance(verdict, GiveUp):
+            tell_of_pause(verdict, error, self.run_id)
             left = self.deadline.remaining()
             time.sleep(verdict if left is None else min(verdict, left))
             return

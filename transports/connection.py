@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import queue
 import re
@@ -35,6 +36,7 @@ from ..errors import (
     ResponseError,
     status_error,
 )
+from ..request_log import RequestLine, request_line
 from ..transport import Timeout
 from ._failures import translated
 from .http import MAX_REDIRECTS, REDIRECTS, origin_of
@@ -150,7 +152,8 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
     url = target.shown_url
     agent = next((value for name, value in target.headers.items() if name.lower() == "user-agent"), None)
     headers = {name: value for name, value in target.headers.items() if name.lower() not in _NOT_FOR_THE_HANDSHAKE}
-    with contextlib.ExitStack() as entered, _handshake_translated(target, timeout):
+    with request_line("GET") as line, contextlib.ExitStack() as entered, _handshake_translated(target, timeout, line):
+        line.sending(target.websocket_url)
         # Entered as a context manager: websockets 17 warns of any other use.
         connection = entered.enter_context(
             connect(
@@ -167,20 +170,23 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
                 max_size=max_event_bytes,
                 max_queue=_QUEUED_FRAMES,
                 create_connection=_Guarded,
+                logger=_WithoutDebug(logging.getLogger("websockets.client"), {}),
             )
         )
+        line.answered(101)
         stack = entered.pop_all()
     return Connection(connection, stack, url, max_event_bytes)
 
 
 @contextlib.contextmanager
-def _handshake_translated(target: Target, timeout: Timeout) -> Iterator[None]:
+def _handshake_translated(target: Target, timeout: Timeout, line: RequestLine) -> Iterator[None]:
     """Turn what websockets raises while it connects into ConnectionFailed, or the error of the server's refusal."""
     url = target.shown_url
     try:
         with translated(url, timeout), _as_requests_raises():
             yield
     except _Refused as exc:
+        line.answered(exc.response.status_code)
         elsewhere = _redirect(target.url, exc.response)
         if elsewhere is not None:
             raise _Redirected(elsewhere) from exc
@@ -404,6 +410,13 @@ class _Weighed(queue.SimpleQueue[Optional[Frame]]):
     def _add(self, item: Optional[Frame], times: int) -> None:
         with self._counting:
             self._weight += times * (1 if item is None else 1 + len(item.data) // _PAGE_BYTES)
+
+
+class _WithoutDebug(logging.LoggerAdapter):  # type: ignore[type-arg]
+    """What websockets logs, but for its DEBUG lines: these show the headers of handshakes, with the key, and frames."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 (logging's own name)
+        return level > logging.DEBUG and super().isEnabledFor(level)
 
 
 class _Refused(Exception):

@@ -22,6 +22,7 @@ from .. import codec
 from ..errors import ClientClosed, ConfigurationError, ConnectionTimeout, LgsyncError, ResponseError
 from ..in_thread import done_within, freed_by
 from ..paths import join_url
+from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
 
@@ -164,8 +165,8 @@ class HTTPTransport(Transport):
         url = asked = self.url_of(call.path)
         hops = 0
         while True:
-            with self._closing_noticed(), translated(asked, call.timeout):
-                answer, location = _send_once(session, url, call, params=None if hops else call.params)
+            with request_line(call.method) as line, self._closing_noticed(), translated(asked, call.timeout):
+                answer, location = _send_once(session, url, call, line, params=None if hops else call.params)
             if answer.status_code < 200:
                 raise _interim_error(answer, asked)
             target = _redirect_target(answer, location, call.method, asked, url)
@@ -437,7 +438,7 @@ def _closed_error(url: str) -> ClientClosed:
 
 
 def _send_once(
-    session: requests.Session, url: str, call: _Call, *, params: Optional[Mapping[str, Any]]
+    session: requests.Session, url: str, call: _Call, line: RequestLine, *, params: Optional[Mapping[str, Any]]
 ) -> Tuple[requests.Response, Optional[str]]:
     """The answer, and where it redirects to."""
     body = None if call.json is None else codec.encode(call.json)
@@ -459,7 +460,9 @@ def _send_once(
     _restore_path(prepared, url)
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
     wait = call.left(call.timeout.connect, url), call.left(call.timeout.read, url)
+    line.sending(str(prepared.url))
     answer = session.send(prepared, timeout=wait, allow_redirects=False, **settings)
+    line.answered(answer.status_code, answer.headers)
     return answer, (places[0] if places and answer.status_code in REDIRECTS else None)
 
 
