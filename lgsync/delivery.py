@@ -123,7 +123,7 @@ class Delivery:
             joins=isinstance(start, RunJoin), thread_id=start.thread_id, assistant_id=_assistant_of(start)
         )
         # The deadline of this stream bounds all that is asked for it, and the policy says what is tried again.
-        self._rest = rest.once()
+        self._rest = rest.once(self.span.calls)
         self._start = dataclasses.replace(start, headers={**rest.headers(start.headers), **self.span.headers})
         self._policy = policy
         self._deadline = deadline
@@ -300,6 +300,7 @@ class Delivery:
             self._shows_state = True
         if kind == "metadata" and self.run_id is None and isinstance(part.data, dict):
             self.run_id = part.data.get("run_id")
+            self.span.known(self.thread_id, self.run_id)
         elif kind in ("updates", "values") and isinstance(part.data, dict) and "__interrupt__" in part.data:
             self._paused = True
             self._note_interrupts(part.data["__interrupt__"])
@@ -319,11 +320,13 @@ class Delivery:
             start = dataclasses.replace(start, position=self._policy.rejoining().position)
 
         def opened() -> PartSource:
+            call.attempted()
             limits = self._deadline.within(start.timeout or rest.timeout)
             return rest.transport.open_run(dataclasses.replace(start, timeout=limits))
 
         try:
-            source = rest.tried(opened, self._deadline, "GET" if isinstance(start, RunJoin) else "POST")
+            with self.span.opening() as call:
+                source = rest.tried(opened, self._deadline, "GET" if isinstance(start, RunJoin) else "POST")
         except LgsyncError as exc:
             if self._deadline.passed:
                 raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
@@ -388,23 +391,24 @@ class Delivery:
         return self._closing.wait(seconds if left is None else min(left, seconds))
 
     def _join(self, position: Optional[str]) -> PartSource:
+        with self.span.opening(again=True) as call:
+            return self._rest.transport.open_run(self._rejoin(position, {**self._start.headers, **call.headers}))
+
+    def _rejoin(self, position: Optional[str], headers: Mapping[str, str]) -> RunJoin:
         start = self._start
-        transport = self._rest.transport
         timeout = self._deadline.within(_no_longer(start.timeout or self._rest.timeout, _ATTEMPT))
         if isinstance(start, RunJoin):
-            return transport.open_run(dataclasses.replace(start, position=position, timeout=timeout))
-        return transport.open_run(
-            RunJoin(
-                thread_id=str(self.thread_id),
-                run_id=str(self.run_id),
-                modes=start.modes,
-                narrowed=False,
-                position=position,
-                stream_subgraphs=start.stream_subgraphs,
-                headers=start.headers,
-                params=start.params,
-                timeout=timeout,
-            )
+            return dataclasses.replace(start, position=position, headers=headers, timeout=timeout)
+        return RunJoin(
+            thread_id=str(self.thread_id),
+            run_id=str(self.run_id),
+            modes=start.modes,
+            narrowed=False,
+            position=position,
+            stream_subgraphs=start.stream_subgraphs,
+            headers=headers,
+            params=start.params,
+            timeout=timeout,
         )
 
     def _go_on(self, source: PartSource, gap: bool) -> None:

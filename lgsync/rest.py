@@ -68,9 +68,10 @@ class Rest:
         """The end of a call that begins now and may have a deadline of its ``own``."""
         return Deadline(self.settings.deadline if own is None else own)
 
-    def once(self, headers: Mapping[str, str] = _NO_HEADERS) -> Rest:
-        """The same, but each call tried once and without an end, for who looks after that; ``headers`` go along."""
-        return Rest(self.transport, CallSettings(self.headers(headers), self.settings.timeout))
+    def once(self, tracing: Optional[Tracing] = None) -> Rest:
+        """The same, but each call tried once and without an end, for who looks after that, and told to ``tracing``."""
+        mine = self.settings
+        return Rest(self.transport, CallSettings(mine.headers, mine.timeout, tracing=tracing or mine.tracing))
 
     def headers(self, own: Optional[Mapping[str, str]]) -> Mapping[str, str]:
         """The headers of a call that may have some of its ``own``."""
@@ -113,6 +114,7 @@ class Rest:
             fields = _merged(self.headers(headers), span.headers)
 
             def ask() -> Response:
+                span.attempted()
                 limits = end.within(timeout or self.timeout)
                 response = self.transport.request(
                     method, path, params=params, json=json, headers=fields, timeout=limits

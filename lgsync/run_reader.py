@@ -13,6 +13,7 @@ from .delivery import Delivery, Earlier, Gap
 from .errors import ClientClosed, DeadlineExceeded, LgsyncError
 from .kept_data import KeptData
 from .parts import StreamPart
+from .tracing import RunSpan
 
 __all__ = ["ALWAYS_SHOWN", "Batch", "End", "Raw", "RunReader"]
 
@@ -128,18 +129,19 @@ class RunReader:
         if part is not None:
             return part
         self.over = True
-        end = self._end()
-        self.delivery.span.ended(self.delivery.outcome, self._failure or self.delivery.failure)
-        return end
+        try:
+            return self._end()
+        finally:
+            # Whoever leaves has the last word: the run may be cancelled by that.
+            if not self.left:
+                self.delivery.span.ended(self.delivery.outcome, self._failure or self.delivery.failure)
 
     def digest(self, raw: Raw) -> Batch:
         """What a part, or the end, changes."""
         self._batches += 1
-        if self._batches == 1:
-            self.delivery.span.first_part()
         batch = self._digested(raw, self.place)
-        if self.delivery.span.awaits_token and any(m.type == "ai" and m.delta.text for m in batch.changes):
-            self.delivery.span.first_token()
+        if self.delivery.span.awaits:
+            _tell_of_first(self.delivery.span, batch)
         # Last of all: an interrupt before this leaves the part to be given again.
         self.place = self.delivery.place
         return batch
@@ -218,9 +220,11 @@ class RunReader:
         unfinished = not self.over and delivery.outcome is None and delivery.failure is None
         delivery.close()
         goes_on = detaching or self.at_gap or self._on_close != "cancel"
-        if unfinished and not goes_on and self._may_cancel() and self._cancelled():
-            delivery.outcome = "cancelled"
-        delivery.span.ended(delivery.outcome, self._failure)
+        try:
+            if unfinished and not goes_on and self._may_cancel() and self._cancelled():
+                delivery.outcome = "cancelled"
+        finally:
+            delivery.span.ended(delivery.outcome, self._failure, left_early=unfinished)
 
     def _may_cancel(self) -> bool:
         """Whether the caller is the one to ask; in one step, for threads and signal handlers alike."""
@@ -266,6 +270,13 @@ class RunReader:
         told = {message.id for message in self.accumulator.run_messages}
         first = next((place for place, id_ in enumerate(ids) if id_ in told), 0)
         return any(id_ not in told for id_ in ids[first:])
+
+
+def _tell_of_first(span: RunSpan, batch: Batch) -> None:
+    if batch.part is not None:
+        span.first_part()
+    if any(message.type == "ai" and message.delta.text for message in batch.changes):
+        span.first_token()
 
 
 def _is_news(message: Message) -> bool:

@@ -10,14 +10,17 @@ from typing import Mapping, Optional, Type
 
 __all__ = ["CallSpan", "RunSpan", "Tracing"]
 
-_NOTHING: Mapping[str, str] = {}
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class CallSpan:
     """One call, all its attempts taken together; a context manager, left with what the call came to."""
 
     #: To be sent with every request of the call.
-    headers: Mapping[str, str] = _NOTHING
+    headers: Mapping[str, str] = _NO_HEADERS
+
+    def attempted(self) -> None:
+        """An attempt is about to be made, the first or another one."""
 
     def answered(self, status: int, url: str) -> None:
         """An answer has come, whatever its status; there may be several, where a call is made again."""
@@ -34,27 +37,6 @@ class CallSpan:
         """The call is over."""
 
 
-class RunSpan:
-    """One streamed run, from the request that starts or joins it to the end of its stream. Told by any thread."""
-
-    #: To be sent with every request made for the run.
-    headers: Mapping[str, str] = _NOTHING
-    #: Whether it is still to be told of the first token.
-    awaits_token: bool = False
-
-    def known(self, thread_id: Optional[str], run_id: Optional[str]) -> None:
-        """The ids, as soon as they are known."""
-
-    def first_part(self) -> None:
-        """The first part has come."""
-
-    def first_token(self) -> None:
-        """The first text of an AI message has come."""
-
-    def ended(self, outcome: Optional[str], error: Optional[BaseException] = None) -> None:
-        """The stream is over; ``outcome`` is None if it was left before its run had ended. The first word counts."""
-
-
 class Tracing:
     """Begins spans. This one's tell nobody."""
 
@@ -68,4 +50,33 @@ class Tracing:
 
 
 _CALL = CallSpan()
+
+
+class RunSpan:
+    """One streamed run, from the request that starts or joins it to the end of its stream. Told by any thread."""
+
+    #: To be sent with every request made for the run.
+    headers: Mapping[str, str] = _NO_HEADERS
+    #: Tells of the calls that are made for the run.
+    calls: Tracing = Tracing()
+    #: Whether it is still to be told of the first part, or of the first token.
+    awaits: bool = False
+
+    def opening(self, *, again: bool = False) -> CallSpan:  # noqa: ARG002
+        """Its stream is about to be opened, for the first time or, after a cut, ``again``."""
+        return _CALL
+
+    def known(self, thread_id: Optional[str], run_id: Optional[str]) -> None:
+        """The ids, as soon as they are known."""
+
+    def first_part(self) -> None:
+        """A part has come; the first word counts."""
+
+    def first_token(self) -> None:
+        """Text of an AI message has come; the first word counts."""
+
+    def ended(self, outcome: Optional[str], error: Optional[BaseException] = None, *, left_early: bool = False) -> None:
+        """The stream is over; the first word counts. ``left_early`` says that its owner left before the run's end."""
+
+
 _RUN = RunSpan()
