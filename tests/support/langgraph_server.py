@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import requests
 
@@ -53,10 +53,10 @@ def server_python() -> str:
     )
 
 
-def dev_server(*names: str, **options: Any) -> DevServer:
+def dev_server(*names: str, config: Optional[Mapping[str, Any]] = None, **options: Any) -> DevServer:
     """A server (not yet started) of the test graphs of these names, or of all."""
     headers = {"http": {"configurable_headers": {"include": ["x-echo-*", "user-agent"]}}}
-    return DevServer(graph_paths(*names), python=server_python(), config=headers, **options)
+    return DevServer(graph_paths(*names), python=server_python(), config={**headers, **(config or {})}, **options)
 
 
 class Gate:
