@@ -468,6 +468,8 @@ def _send_once(
 
 def _query(params: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     def plain(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [plain(one) for one in value]
         return str(value).lower() if isinstance(value, bool) else value
 
     return {name: plain(value) for name, value in (params or {}).items()}
