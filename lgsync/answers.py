@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import Any, Mapping, Optional
 
 from . import codec
+from .bodies import SNIPPET_CHARS, shown, text_of
 from .errors import APIStatusError, ResponseError, status_error
 from .transport import Response
 
-__all__ = ["SNIPPET_CHARS", "data_of", "error_of", "refuse_unless_ok"]
+__all__ = ["SNIPPET_CHARS", "data_of", "error_of", "refuse_unless_ok", "strange_answer"]
 
-#: How much of a strange body an error shows.
-SNIPPET_CHARS = 200
+# Seconds that a server may ask to wait; a longer number means nothing.
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def refuse_unless_ok(response: Response, method: str) -> None:
@@ -26,7 +28,7 @@ def error_of(response: Response, method: str) -> APIStatusError:
     try:
         body: Any = codec.decode(response.body)
     except ValueError:
-        body = response.body.decode("utf-8", "replace")
+        body = text_of(response.body, response.headers.get("content-type", ""))
     return status_error(
         response.status,
         method=method,
@@ -40,11 +42,11 @@ def error_of(response: Response, method: str) -> APIStatusError:
 def _retry_after(headers: Mapping[str, str]) -> Optional[float]:
     """Seconds that the server asks to wait; it names them, or a date, which counts from that of the answer."""
     asked = headers.get("retry-after", "").strip()
-    if asked.isdigit():
+    if _SECONDS.fullmatch(asked):
         return float(asked)
     try:
         pause = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, pause.total_seconds())
 
@@ -54,16 +56,20 @@ def data_of(response: Response, method: str) -> Any:
     if response.status == 204:
         return None
     try:
-        return codec.decode(response.body)
+        return codec.decode(response.body, strict=True)
     except ValueError as exc:
-        content_type = response.headers.get("content-type", "")
-        snippet = response.body.decode("utf-8", "replace")[:SNIPPET_CHARS]
-        what = f"{content_type or 'a body of no type'}: {snippet!r}" if response.body.strip() else "an empty body"
-        raise ResponseError(
-            f"{method} {response.url} answered {response.status} with {what}, where JSON was due. "
-            "Does the URL point at a LangGraph server, and does a proxy stand in between?",
-            url=response.url,
-            status=response.status,
-            content_type=content_type,
-            snippet=snippet,
-        ) from exc
+        raise strange_answer(response, method, "JSON") from exc
+
+
+def strange_answer(response: Response, method: str, due: str) -> ResponseError:
+    """The error for an answer that has another body than was ``due``."""
+    content_type = response.headers.get("content-type", "")
+    text = text_of(response.body, content_type)
+    return ResponseError(
+        f"{method} {response.url} answered {response.status} with {shown(text, content_type)}, where {due} was due. "
+        "Does the URL point at a LangGraph server, and does a proxy stand in between?",
+        url=response.url,
+        status=response.status,
+        content_type=content_type,
+        snippet=text[:SNIPPET_CHARS],
+    )

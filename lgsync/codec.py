@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from datetime import date, datetime, time
 from typing import Any, Union
-from uuid import UUID
 
 from pydantic_core import from_json
 
 from .errors import ConfigurationError
+from .plain import plain, rebuilt
 
 __all__ = ["decode", "encode"]
 
+# Digits that may make a number beyond 64 bits: so many in a row. Found by two passes that cost next to nothing.
+_TO_ZEROS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
+_MANY_DIGITS = b"0" * 19
 
-def decode(text: Union[bytes, bytearray, str]) -> Any:
-    """Decode JSON text; raises ValueError if it is none."""
+
+def decode(text: Union[bytes, bytearray, str], *, strict: bool = False) -> Any:
+    """Decode JSON text; raises ValueError if it is none. NaN and infinities are let pass unless ``strict``."""
     try:
-        return from_json(text)
+        return from_json(text, allow_inf_nan=not strict)
     except ValueError:
         # pydantic_core refuses lone surrogates, which Python servers can send; the standard library takes them.
         try:
-            return json.loads(text)
+            return json.loads(text, parse_constant=_refused if strict else None)
         except RecursionError as exc:
             raise ValueError("nested too deeply") from exc
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_TO_TEXT = json.JSONEncoder(default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def encode(value: Any) -> bytes:
     """Encode a value as compact JSON.
 
-    Takes what JSON has, and pydantic models (LangChain messages are such), dataclasses, objects with ``dict()``,
-    sets, dates, UUIDs and numpy scalars. Raises ConfigurationError for anything else, and for NaN and infinities.
+    Takes what JSON has, and all that :func:`lgsync.plain.plain` makes such a thing of: pydantic models (LangChain
+    messages are such), dataclasses, mappings, sets, dates, UUIDs, enums, arrays. Keys may be numbers, dates, UUIDs and
+    enums. Raises ConfigurationError (WrongType where the type is at fault), which names the path to what cannot be
+    written: NaN, a circle, an integer of more than 64 bits, bytes, a class.
     """
     try:
-        text = json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8")
-    except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"The request body cannot be written as JSON: {exc}") from exc
+        text = _TO_TEXT.encode(value).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as exc:
+        return _encoded_anew(value, exc)
+    if _MANY_DIGITS in text.translate(_TO_ZEROS):
+        rebuilt(value)
+    return text
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, type):
-        raise TypeError(f"a class ({value.__name__}) was given where an instance is needed")
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if hasattr(value, "item") and type(value).__module__ == "numpy":
-        return value.item()
-    if hasattr(value, "dict") and callable(value.dict):
-        return value.dict()
-    raise TypeError(f"{type(value).__name__} is not something JSON has")
+def _encoded_anew(value: Any, failure: Exception) -> bytes:
+    """The same, of a value that has other keys than text, or something that is to be named as what failed."""
+    try:
+        return _TO_TEXT.encode(rebuilt(value)).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as exc:
+        if isinstance(exc, ConfigurationError):
+            raise exc from failure
+        raise ConfigurationError(
+            f"The request body cannot be written as JSON ({exc}); make it flatter, or pass parts of it as text"
+        ) from exc

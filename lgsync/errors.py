@@ -29,6 +29,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
+from .bodies import field_of, is_page, words_of
+
 __all__ = [
     "APIStatusError",
     "AuthenticationError",
@@ -206,10 +208,9 @@ class APIStatusError(LgsyncError):
         self.body = body
         self.request_id = request_id
         self.retry_after = retry_after
-        fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        self.code: Optional[str] = _optional_text(fields.get("code"))
-        self.param: Optional[str] = _optional_text(fields.get("param"))
-        self.type: Optional[str] = _optional_text(fields.get("type"))
+        self.code: Optional[str] = _optional_text(field_of(body, "code"))
+        self.param: Optional[str] = _optional_text(field_of(body, "param"))
+        self.type: Optional[str] = _optional_text(field_of(body, "type"))
 
     def saying(self, more: str) -> APIStatusError:
         """The same error with a further sentence."""
@@ -308,26 +309,19 @@ _ADVICE: Dict[int, str] = {
     404: "Check the id, and that the URL holds the API's path prefix if it has one.",
     409: "The thread is busy: wait for its run, cancel it, or choose another multitask_strategy.",
     429: "Too many requests: wait, then try again.",
+    502: "The server, or a proxy before it, is down or overloaded: try again later.",
+    503: "The server, or a proxy before it, is down or overloaded: try again later.",
+    504: "The server, or a proxy before it, is down or overloaded: try again later.",
 }
+
+_FROM_A_PROXY = "That came as a web page: it seems that a proxy in between has answered, not the LangGraph server."
+_SAID_CHARS = 500
 
 _EXISTS = 'Choose another id, or pass if_exists="do_nothing" to take what is there, if it is yours.'
 
 
 def _optional_text(value: Any) -> Optional[str]:
     return None if value is None else str(value)
-
-
-def _detail_of(body: Any) -> str:
-    if isinstance(body, dict):
-        for key in ("message", "detail", "error"):
-            value = body.get(key)
-            if isinstance(value, str) and value:
-                return value
-            if isinstance(value, dict) and isinstance(value.get("message"), str):
-                return str(value["message"])
-            if value:
-                return str(value)
-    return body.strip() if isinstance(body, str) else ""
 
 
 def status_error(
@@ -341,12 +335,13 @@ def status_error(
 ) -> APIStatusError:
     """The error of the class that stands for ``status``; ``body`` is decoded JSON, or the text if it was none."""
     cls = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
-    detail = _detail_of(body)
-    said = detail if len(detail) <= 500 else detail[:500] + "…"
+    detail = words_of(body)
+    said = detail if len(detail) <= _SAID_CHARS else f"{detail[:_SAID_CHARS]}…"
     message = f"{method} {url} failed with status {status}" + (f": {said}" if said else "")
-    advice = _EXISTS if status == 409 and "already exists" in said else _ADVICE.get(status)
-    if advice:
-        message = f"{message.rstrip('.')}. {advice}"
+    page = _FROM_A_PROXY if isinstance(body, str) and is_page(body) else None
+    for advice in (page, _EXISTS if status == 409 and "already exists" in said else _ADVICE.get(status)):
+        if advice:
+            message = f"{message.rstrip('.')}. {advice}"
     return cls(
         message, url=url, status_code=status, detail=detail, body=body, request_id=request_id, retry_after=retry_after
     )

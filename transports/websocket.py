@@ -8,6 +8,7 @@ import os
 import weakref
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, Union
 
+from .. import codec
 from ..errors import ConfigurationError
 from ..thread_state import UNFINISHED
 from ..transport import Capabilities, PartSource, RunJoin, RunStart, TransportConfig, refuse
@@ -121,6 +122,8 @@ class WebSocketTransport(HTTPTransport):
 
     def _start(self, start: RunStart) -> WebSocketSource:
         check_start(start, self.name)
+        # Now, that nothing is sent of what cannot be, and that it is named as its caller named it.
+        codec.encode(start.payload)
         run = RunCalls(self, str(start.thread_id), start.headers, start.params, start.timeout)
         method, params = self._command(run, start.payload)
         with self._connected(run, start.modes, bool(start.payload.get("stream_subgraphs"))) as source:

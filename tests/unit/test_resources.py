@@ -419,8 +419,8 @@ def test_per_call_params_win_over_the_methods_own() -> None:
 
 def test_a_page_of_html_is_a_response_error_that_shows_it() -> None:
     one, transport = client()
-    page = transport.request("GET", "/x")._replace(status=200, headers={"content-type": "text/html"}, body=b"<html>")
+    page = transport.request("GET", "/x")._replace(status=200, headers={"content-type": "text/html"}, body=b"<h1>Hi")
     transport.request = lambda *_args, **_options: page  # type: ignore[method-assign]
-    with pytest.raises(ResponseError, match="text/html.*<html>") as caught:
+    with pytest.raises(ResponseError, match="text/html, a web page that says 'Hi'") as caught:
         one.threads.get(THREAD)
     assert (caught.value.status, caught.value.content_type) == (200, "text/html")
