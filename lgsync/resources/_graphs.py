@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, List
+from typing import Any, Iterator, List
 from uuid import UUID
 
 from ..errors import APIStatusError, LgsyncError
 from ..rest import Rest
 from ..transport import Timeout
 
-__all__ = ["naming_known_graphs"]
+__all__ = ["known_graphs_named", "naming_known_graphs"]
 
 # An error is not held up for longer.
 _BRIEF = Timeout(2.0, 5.0)
 
 _MISSING = (404, 422)
+
+
+@contextlib.contextmanager
+def known_graphs_named(rest: Rest, assistant_id: Any) -> Iterator[None]:
+    """Within, an error of a request that named a graph tells which there are if it is that graph that is missing."""
+    try:
+        yield
+    except APIStatusError as exc:
+        told = naming_known_graphs(exc, rest, assistant_id)
+        if told is exc:
+            raise
+        raise told from exc
 
 
 def naming_known_graphs(error: APIStatusError, rest: Rest, assistant_id: Any) -> APIStatusError:
