@@ -24,7 +24,8 @@ from websockets.protocol import Event, State
 from websockets.sync.client import ClientConnection, connect
 
 from .. import codec
-from ..answers import SNIPPET_CHARS
+from ..answers import SNIPPET_CHARS, error_of
+from ..bodies import text_of
 from ..errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -37,7 +38,7 @@ from ..errors import (
     status_error,
 )
 from ..request_log import RequestLine, request_line
-from ..transport import Timeout
+from ..transport import Response, Timeout
 from ._failures import translated
 from .http import MAX_REDIRECTS, REDIRECTS, origin_of
 
@@ -484,7 +485,6 @@ def _redirect(url: str, response: Handshake) -> Optional[str]:
 
 def _refusal(url: str, response: Handshake) -> LgsyncError:
     status = response.status_code
-    body = bytes(response.body or b"").decode("utf-8", "replace")
     if 300 <= status < 400:
         where = response.headers.get_all("Location")[:1]
         place = where[0].partition("?")[0].partition("#")[0] if where else "nowhere"
@@ -500,14 +500,11 @@ def _refusal(url: str, response: Handshake) -> LgsyncError:
             url=url,
             status=status,
             content_type=", ".join(response.headers.get_all("Content-Type")),
-            snippet=body[:SNIPPET_CHARS],
+            snippet=text_of(bytes(response.body or b""), "")[:SNIPPET_CHARS],
         )
-    told: Any = body
-    with contextlib.suppress(ValueError, RecursionError):
-        told = codec.decode(body)
-    if status == 404:
-        told = {"detail": _TOO_OLD}
-    return status_error(status, method="GET", url=url, body=told)
+    fields = {name.lower(): value for name, value in response.headers.raw_items()}
+    body = codec.encode({"detail": _TOO_OLD}) if status == 404 else bytes(response.body or b"")
+    return error_of(Response(status, fields, body, url), "GET")
 
 
 def _own_auth(session: requests.Session, headers: Mapping[str, str]) -> Any:

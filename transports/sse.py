@@ -15,7 +15,7 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, U
 
 from urllib3.response import HTTPResponse
 
-from ..answers import refuse_unless_ok
+from ..answers import refuse_unless_ok, strange_answer
 from ..closing import Closing
 from ..errors import (
     APIStatusError,
@@ -45,7 +45,6 @@ _CAPABILITIES = Capabilities(
 
 # As much of a refusal as is read, and of an answer that is no stream.
 _MAX_ERROR_BYTES = 1024 * 1024
-_SNIPPET_BYTES = 500
 
 # What servers send live but do not keep for joins; see ``stream_resumable``.
 _NOT_KEPT = frozenset(["messages/metadata", "messages/partial", "messages/complete", "error", "feedback"])
@@ -385,13 +384,6 @@ def _no_stream(stream: ByteStream, method: str) -> ResponseError:
     if not 200 <= stream.status < 300:
         refuse_unless_ok(Response(stream.status, stream.headers, stream.read_all(_MAX_ERROR_BYTES), stream.url), method)
     with contextlib.closing(stream):
-        snippet = stream.read()[:_SNIPPET_BYTES].decode("utf-8", "replace")
-    content_type = stream.headers.get("content-type", "")
-    return ResponseError(
-        f"{method} {stream.url} answered {stream.status} with {content_type or 'a body of no type'}, where an event "
-        f"stream was due: {snippet!r}. Does the URL point at a LangGraph server, and does a proxy stand in between?",
-        url=stream.url,
-        status=stream.status,
-        content_type=content_type,
-        snippet=snippet,
-    )
+        # What has come is enough to show; more may never come.
+        body = stream.read()
+    return strange_answer(Response(stream.status, stream.headers, body, stream.url), method, "an event stream")

@@ -164,7 +164,8 @@ def test_a_page_where_a_stream_was_due_is_shown_in_part() -> None:
     assert (type(error), error.status, error.content_type) == (ResponseError, 200, "text/html; charset=utf-8")
     assert error.snippet.startswith("<html>Sign in!")
     assert len(error.snippet) <= 500
-    assert "where an event stream was due: '<html>Sign in!" in str(error)
+    assert "a web page that says 'Sign in! Sign in!" in str(error)
+    assert "where an event stream was due" in str(error)
 
 
 def test_no_content_is_no_stream() -> None:
