@@ -523,7 +523,7 @@ class RunsClient:
         thread_id: str,
         run_id: str,
         *,
-        raise_error: bool = True,
+        raise_error: Optional[bool] = None,
         model: Type[M],
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
@@ -537,7 +537,7 @@ class RunsClient:
         thread_id: str,
         run_id: str,
         *,
-        raise_error: bool = True,
+        raise_error: Optional[bool] = None,
         model: None = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
@@ -550,7 +550,7 @@ class RunsClient:
         thread_id: str,
         run_id: str,
         *,
-        raise_error: bool = True,
+        raise_error: Optional[bool] = None,
         model: Optional[Type[M]] = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
@@ -560,11 +560,13 @@ class RunsClient:
         """Wait for the end of a run that was started elsewhere, and return the state's values, as :meth:`wait` does.
 
         Follows ``GET /threads/{thread_id}/runs/{run_id}/join``. Whoever gives up waiting leaves the run going.
+        ``raise_error`` left out is the client's ``run_defaults``.
         """
         end = self._rest.deadline(deadline)
         run_path(thread_id, run_id)
         wait = self._streams.waiting(thread_id, run_id, end, False, headers, params, timeout)
-        return _values_of(wait.values(), raise_error, model, thread_id, run_id)
+        raises = self._defaults.raise_error if raise_error is None else raise_error
+        return _values_of(wait.values(), raises, model, thread_id, run_id)
 
     def get(
         self,

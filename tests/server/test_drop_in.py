@@ -62,6 +62,13 @@ def test_waiting_for_a_run_that_fails_raises_unless_told_otherwise(client: Clien
     assert answer["__error__"]["error"] == "ValueError"
 
 
+def test_joining_a_run_that_fails_returns_the_failure_unless_told_otherwise(client: Client, thread_id: str) -> None:
+    run_id = client.runs.create(thread_id, "err", input=GREETING)["run_id"]
+    assert client.runs.join(thread_id, run_id)["__error__"]["error"] == "ValueError"
+    with pytest.raises(RunError, match="ValueError: model blew up"):
+        client.runs.join(thread_id, run_id, raise_error=True)
+
+
 def test_break_leaves_the_run_going(client: Client, thread_id: str, gate: Gate) -> None:
     for _ in client.runs.stream(thread_id, "slow", input=GREETING, config=gate.config):
         break
