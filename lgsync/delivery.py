@@ -37,10 +37,10 @@ from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource, RunJoin, RunStart, Timeout
 
-__all__ = ["Delivery", "Earlier", "Gap"]
+__all__ = ["ATTEMPT", "Delivery", "Earlier", "Gap", "Watch", "no_longer"]
 
 #: How long an attempt to join, or a question about the run, may take; then it is tried again.
-_ATTEMPT = Timeout(5.0, 10.0)
+ATTEMPT = Timeout(5.0, 10.0)
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
 #: How long leaving may take.
@@ -82,7 +82,7 @@ class Earlier(NamedTuple):
 Item = Union[StreamPart, Gap, Earlier]
 
 
-class _Watch:
+class Watch:
     """How long the next wait for the wire may take."""
 
     def __init__(self, policy: Policy, deadline: Deadline) -> None:
@@ -127,7 +127,7 @@ class Delivery:
         self._start = dataclasses.replace(start, headers={**rest.headers(start.headers), **self.span.headers})
         self._policy = policy
         self._deadline = deadline
-        self._watch = _Watch(policy, deadline)
+        self._watch = Watch(policy, deadline)
         self._bounded = deadline.seconds is not None
         self._closing = Closing()
         self._ready: Deque[Item] = deque()
@@ -396,7 +396,7 @@ class Delivery:
 
     def _rejoin(self, position: Optional[str], headers: Mapping[str, str]) -> RunJoin:
         start = self._start
-        timeout = self._deadline.within(_no_longer(start.timeout or self._rest.timeout, _ATTEMPT))
+        timeout = self._deadline.within(no_longer(start.timeout or self._rest.timeout, ATTEMPT))
         if isinstance(start, RunJoin):
             return dataclasses.replace(start, position=position, headers=headers, timeout=timeout)
         return RunJoin(
@@ -442,7 +442,7 @@ class Delivery:
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
-    def cancel(self, action: str, timeout: Timeout = _ATTEMPT) -> bool:
+    def cancel(self, action: str, timeout: Timeout = ATTEMPT) -> bool:
         """Cancel the run on the server; False if there was nothing left to cancel. Never repeated."""
         if self.thread_id is None or self.run_id is None:
             raise ConfigurationError(
@@ -529,7 +529,7 @@ class Delivery:
 
     def _call(self, method: str, path: str, json: Any) -> Any:
         start = self._start
-        timeout = _ATTEMPT if self.outcome else self._deadline.within(_ATTEMPT)
+        timeout = ATTEMPT if self.outcome else self._deadline.within(ATTEMPT)
         answer = self._rest.call(method, path, json=json, params=start.params, headers=start.headers, timeout=timeout)
         return {} if answer is None else answer
 
@@ -688,7 +688,8 @@ def _close(source: PartSource) -> None:
     source.close()
 
 
-def _no_longer(timeout: Timeout, most: Timeout) -> Timeout:
+def no_longer(timeout: Timeout, most: Timeout) -> Timeout:
+    """``timeout``, but at most ``most``."""
     return Timeout(*(b if a is None else min(a, b or a) for a, b in zip(timeout[:2], most[:2])))
 
 

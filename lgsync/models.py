@@ -47,6 +47,7 @@ __all__ = [
     "SearchItemsResponse",
     "ServerInfo",
     "Thread",
+    "ThreadPruneResponse",
     "ThreadState",
     "ThreadStorage",
     "ThreadTask",
@@ -193,6 +194,12 @@ class ThreadUpdateStateResponse(Model):
     """What an update of a thread's state came to: the new checkpoint."""
 
     checkpoint: Optional[Checkpoint] = None
+
+
+class ThreadPruneResponse(Model):
+    """How many threads were pruned."""
+
+    pruned_count: Optional[int] = None
 
 
 class ThreadStorage(Model):

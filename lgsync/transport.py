@@ -20,6 +20,7 @@ from typing import (
     List,
     Mapping,
     NamedTuple,
+    NoReturn,
     Optional,
     Tuple,
     Union,
@@ -34,6 +35,7 @@ __all__ = [
     "Response",
     "RunJoin",
     "RunStart",
+    "ThreadJoin",
     "Timeout",
     "TimeoutValue",
     "Transport",
@@ -158,6 +160,21 @@ class RunJoin:
 
 
 @dataclass(frozen=True)
+class ThreadJoin:
+    """A thread to stream: from ``position`` on, from its first run (``"-"``), or (None) from now on.
+
+    ``modes`` are some of "run_modes", "lifecycle" and "state_update".
+    """
+
+    thread_id: str
+    modes: Tuple[str, ...] = ("run_modes",)
+    position: Optional[str] = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeout: Optional[Timeout] = None
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a transport can carry. ``run_options`` of None means all of them.
 
@@ -175,7 +192,7 @@ class Capabilities:
 
 
 class PartSource(ABC):
-    """The parts of one connection, in order. Iterate it; close it from any thread.
+    """The parts of one connection, in order: of a run, or of a thread. Iterate it; close it from any thread.
 
     Iteration ends normally only if the peer closed cleanly or the wire said that the run is over. Everything else
     raises: ConnectionLost with the cause, PositionLost if the server no longer has what was asked for, the error of a
@@ -193,7 +210,7 @@ class PartSource(ABC):
     #: Known as soon as the source is open, unless the server tells neither (a stateless run's thread).
     thread_id: Optional[str] = None
     run_id: Optional[str] = None
-    #: What to hand to RunJoin.position to go on after the last part that was read.
+    #: What to hand to RunJoin.position, or ThreadJoin.position, to go on after the last part that was read.
     position: Optional[str] = None
     #: time.monotonic() of the last byte or frame; heartbeats count.
     last_activity: float = 0.0
@@ -259,6 +276,14 @@ class Transport(ABC):
         ConnectionFailed says that no run was started, so that its caller may try again.
         """
 
+    def open_thread(self, join: ThreadJoin) -> PartSource:
+        """Stream what happens on a thread, run after run, until the source is closed. Returns once that is accepted.
+
+        Raises what ``open_run`` raises for a join. A transport need not be able to: then this raises
+        UnsupportedByTransport, and sends nothing.
+        """
+        refuse(f"the stream of a thread ({join.thread_id})", self.name, alternatives=("sse", "websocket"))
+
     @abstractmethod
     def close(self) -> None:
         """Free everything; later use raises ClientClosed."""
@@ -310,7 +335,7 @@ def _installed_factory(name: str) -> TransportFactory:
     return factory
 
 
-def refuse(option: str, transport: str, *, hint: str = "", alternatives: Tuple[str, ...] = ("sse",)) -> None:
+def refuse(option: str, transport: str, *, hint: str = "", alternatives: Tuple[str, ...] = ("sse",)) -> NoReturn:
     """Raise UnsupportedByTransport for ``option``: one wording for every refusal."""
     instead = " or ".join(f'transport="{name}"' for name in alternatives)
     message = f'The "{transport}" transport cannot carry {option}; nothing was sent. Use {instead}.'

@@ -1,4 +1,4 @@
-"""Runs over HTTP and server-sent events: the run-stream API as it is."""
+"""Runs and threads over HTTP and server-sent events: the run-stream API as it is."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from ..errors import (
 )
 from ..parts import StreamPart
 from ..paths import ids_in, segment
-from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, TransportConfig
+from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, ThreadJoin, TransportConfig
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport
 from .overlap import MISSING, REPEATED, UNSURE, Overlap
 
-__all__ = ["SSESource", "SSETransport"]
+__all__ = ["SSESource", "SSETransport", "open_thread"]
 
 _CAPABILITIES = Capabilities(
     stream_modes=frozenset(
@@ -48,6 +48,12 @@ _MAX_ERROR_BYTES = 1024 * 1024
 
 # What servers send live but do not keep for joins; see ``stream_resumable``.
 _NOT_KEPT = frozenset(["messages/metadata", "messages/partial", "messages/complete", "error", "feedback"])
+
+# Of a thread's stream, these neither.
+_NOT_KEPT_OF_THREADS = _NOT_KEPT | {"state_update"}
+
+# How far the clock of a Date header may be ahead of the one that gives the ids, as far as that can do no harm.
+_OTHER_CLOCK = 30.0
 
 # Servers work the Date header out once a second, or later when they are busy.
 _OLD_DATE = 2.0
@@ -86,31 +92,50 @@ class SSETransport(HTTPTransport):
         source.thread_id = thread_id or start.thread_id
         return source
 
+    def open_thread(self, join: ThreadJoin) -> PartSource:
+        return open_thread(self, join, self.max_event_bytes)
+
     def __reduce__(self) -> Tuple[Any, ...]:
         return functools.partial(type(self), max_event_bytes=self.max_event_bytes), (self.config,)
 
     def _start(self, start: RunStart) -> ByteStream:
         thread = "" if start.thread_id is None else f"/threads/{segment(start.thread_id, 'thread_id')}"
-        return self._open(
-            "POST", f"{thread}/runs/stream", start, params=start.params, json=start.payload, headers=start.headers
-        )
+        call = {"params": start.params, "json": start.payload, "headers": start.headers}
+        return _open(self, "POST", f"{thread}/runs/stream", start, **call)
 
     def _join(self, join: RunJoin) -> ByteStream:
         # Built from the ids: the Location that the server gives lacks the path prefix of the API.
         path = f"/threads/{segment(join.thread_id, 'thread_id')}/runs/{segment(join.run_id, 'run_id')}/stream"
-        headers: Dict[str, Union[str, bytes]] = dict(join.headers)
-        if join.position is not None:
-            # Ids are UTF-8, while requests would write Latin-1, and takes no blanks at the start.
-            headers["Last-Event-ID"] = join.position.strip().encode("utf-8")
-        return self._open("GET", path, join, params={**_join_params(join), **join.params}, headers=headers)
+        call = {"params": {**_join_params(join), **join.params}, "headers": _from_position(join)}
+        return _open(self, "GET", path, join, **call)
 
-    def _open(self, method: str, path: str, start: Union[RunStart, RunJoin], **call: Any) -> ByteStream:
-        stream = self.open_stream(method, path, timeout=start.timeout, **call)
-        if 200 <= stream.status < 300 and _content_type(stream.headers).startswith("text/event-stream"):
-            if _is_readable(stream.headers):
-                return stream
-            raise _unreadable(stream, method)
-        raise _no_stream(stream, method)
+
+def open_thread(transport: HTTPTransport, join: ThreadJoin, max_event_bytes: int) -> PartSource:
+    """Stream a thread (``GET /threads/{thread_id}/stream``), over whatever transport has HTTP."""
+    path = f"/threads/{segment(join.thread_id, 'thread_id')}/stream"
+    params = {"stream_modes": ",".join(join.modes), **join.params}
+    stream = _open(transport, "GET", path, join, params=params, headers=_from_position(join))
+    return ThreadSource(stream, max_event_bytes, join)
+
+
+def _open(
+    transport: HTTPTransport, method: str, path: str, start: Union[RunStart, RunJoin, ThreadJoin], **call: Any
+) -> ByteStream:
+    stream = transport.open_stream(method, path, timeout=start.timeout, **call)
+    if 200 <= stream.status < 300 and _content_type(stream.headers).startswith("text/event-stream"):
+        if _is_readable(stream.headers):
+            return stream
+        raise _unreadable(stream, method)
+    raise _no_stream(stream, method)
+
+
+def _from_position(join: Union[RunJoin, ThreadJoin]) -> Dict[str, Union[str, bytes]]:
+    """The headers of a join."""
+    headers: Dict[str, Union[str, bytes]] = dict(join.headers)
+    if join.position is not None:
+        # Ids are UTF-8, while requests would write Latin-1, and takes no blanks at the start.
+        headers["Last-Event-ID"] = join.position.strip().encode("utf-8")
+    return headers
 
 
 class SSESource(PartSource):
@@ -318,6 +343,34 @@ class JoinedSource(SSESource):
         return status_error(status, method="GET", url=self._stream.url, body={"detail": detail})
 
 
+class ThreadSource(SSESource):
+    """What happens on a thread. As long as nothing came, its ``position`` is when it was heard last, by its Date."""
+
+    not_kept = _NOT_KEPT_OF_THREADS
+
+    def __init__(self, stream: ByteStream, max_event_bytes: int, join: ThreadJoin) -> None:
+        super().__init__(stream, max_event_bytes)
+        self.thread_id, self.position = join.thread_id, join.position
+        self._opened = _date(stream) if join.position is None else None
+        self._opened_at = stream.last_activity
+        self._note_position()
+
+    def _note_position(self) -> None:
+        super()._note_position()
+        if self._framer.last_id is None and self._opened is not None:
+            # Whatever came before that was not there, or was not asked for.
+            lived = self.last_activity - self._opened_at
+            self.position = f"{int((self._opened + max(0.0, lived - _OTHER_CLOCK)) * 1000)}-0"
+
+    def _raise_if_refused(self, part: StreamPart) -> None:
+        # What a run came to has an id.
+        if part.id is None:
+            super()._raise_if_refused(part)
+
+    def _refused(self, status: int, detail: str) -> APIStatusError:
+        return status_error(status, method="GET", url=self._stream.url, body={"detail": detail})
+
+
 def _refusal_in(part: StreamPart) -> Optional[Tuple[int, str]]:
     """The status and the text of a stream's refusal, which servers send as an event once the stream has begun."""
     data, text = part.data, None
@@ -345,11 +398,18 @@ def _join_params(join: RunJoin) -> Dict[str, Any]:
 
 def _window(stream: ByteStream) -> Tuple[float, float]:
     """Milliseconds of the server's clock between which a join was made, as far as its answer tells that clock."""
-    try:
-        told = parsedate_to_datetime(stream.headers["date"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+    told = _date(stream)
+    if told is None:
         return 0.0, math.inf
     return (told - _OLD_DATE) * 1000, (told + _OLD_DATE + 2) * 1000
+
+
+def _date(stream: ByteStream) -> Optional[float]:
+    """When the answer was given, in seconds by the server's clock; None if it does not tell."""
+    try:
+        return parsedate_to_datetime(stream.headers["date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _loses_by_joins(modes: Tuple[str, ...]) -> bool:

@@ -11,11 +11,12 @@ from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, Unio
 from .. import codec
 from ..errors import ConfigurationError
 from ..thread_state import UNFINISHED
-from ..transport import Capabilities, PartSource, RunJoin, RunStart, TransportConfig, refuse
+from ..transport import Capabilities, PartSource, RunJoin, RunStart, ThreadJoin, TransportConfig, refuse
 from .commands import check_start, is_answer, respond_params, start_params
 from .connection import Connection, Target, open_connection
 from .http import HTTPTransport
 from .run_calls import RunCalls
+from .sse import open_thread
 from .websocket_source import WebSocketSource
 
 __all__ = ["WebSocketTransport"]
@@ -104,6 +105,10 @@ class WebSocketTransport(HTTPTransport):
         source = self._join(start) if isinstance(start, RunJoin) else self._start(start)
         self._sources.setdefault(os.getpid(), weakref.WeakSet()).add(source)
         return source
+
+    def open_thread(self, join: ThreadJoin) -> PartSource:
+        # A socket shows a thread's latest run alone, and in another form. Like every call, this goes by HTTP.
+        return open_thread(self, join, self.max_event_bytes)
 
     def close(self) -> None:
         super().close()
