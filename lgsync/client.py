@@ -308,7 +308,7 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         if not isinstance(name, str):
             raise ConfigurationError(f"The name of a header must be text, not {type(name).__name__}")
         if name.lower() == API_KEY_HEADER:
-            raise ConfigurationError(f"The header {name!r} is reserved: pass api_key=… instead")
+            raise ConfigurationError(f"The header {name!r} is reserved: pass api_key=… to Client instead")
         if not isinstance(value, str):
             raise ConfigurationError(f"The header {name!r} must be text, not {type(value).__name__}")
     return headers

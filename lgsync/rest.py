@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, 
 
 from .answers import data_of, refuse_unless_ok
 from .deadline import Deadline
-from .errors import ConnectionTimeout, LgsyncError
+from .errors import ConnectionFailed, ConnectionTimeout, LgsyncError
 from .parsing import parse
 from .request_log import tell_of_pause
 from .retry import NEVER, Retry
@@ -125,7 +125,8 @@ class Rest:
 
             try:
                 return self.tried(ask, end, method, reads=reads)
-            except ConnectionTimeout as exc:
+            except (ConnectionFailed, ConnectionTimeout) as exc:
+                # Whichever of the waits it was that the deadline cut short.
                 if end.passed:
                     raise end.exceeded(f"{method} {path}") from exc
                 raise

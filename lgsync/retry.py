@@ -62,7 +62,8 @@ class Retry(NamedTuple):
         asked = seconds_to_retry(error)
         if asked > _LONGEST_ASKED:
             return None
-        return max(asked, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempts - 1)) * (0.5 + jitter() / 2))
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(attempts - 1, 30))
+        return max(asked, longest * (0.5 + jitter() / 2))
 
 
 #: No call is made again.
