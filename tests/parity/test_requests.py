@@ -9,6 +9,7 @@ import inspect
 import warnings
 from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 from uuid import UUID
 
@@ -509,14 +510,18 @@ def test_inputs_are_written_alike(kind: str) -> None:
     assert mine == theirs
 
 
-def test_a_number_that_json_has_not_is_refused_and_a_large_one_sent_unlike_by_the_official_client() -> None:
-    nan, large = (call("runs.create", THREAD, "agent", input=[n], answer=RUN_RECORD) for n in (float("nan"), 2**70))
-    assert _sent_by(langgraph_sdk, nan)[0].body["input"] == [None]
+def test_a_number_that_json_has_not_is_refused_which_the_official_client_sends_as_null() -> None:
+    each = call("runs.create", THREAD, "agent", input=[float("nan")], answer=RUN_RECORD)
+    assert _sent_by(langgraph_sdk, each)[0].body["input"] == [None]
     with pytest.raises(lgsync.ConfigurationError):
-        _sent_by(lgsync, nan)
+        _sent_by(lgsync, each)
+
+
+def test_a_decimal_is_sent_as_text_which_the_official_client_refuses() -> None:
+    each = call("runs.create", THREAD, "agent", input=[Decimal("1.50")], answer=RUN_RECORD)
     with pytest.raises(TypeError):
-        _sent_by(langgraph_sdk, large)
-    assert _sent_by(lgsync, large)[0].body["input"] == [2**70]
+        _sent_by(langgraph_sdk, each)
+    assert _sent_by(lgsync, each)[0].body["input"] == ["1.50"]
 
 
 @pytest.mark.parametrize("base", ["/", "/api", "/api/v1/"])
