@@ -10,7 +10,7 @@ from ..errors import APIStatusError, LgsyncError
 from ..rest import Rest
 from ..transport import Timeout
 
-__all__ = ["known_graphs_named", "naming_known_graphs"]
+__all__ = ["known_graphs_named"]
 
 # An error is not held up for longer.
 _BRIEF = Timeout(2.0, 5.0)
@@ -24,13 +24,13 @@ def known_graphs_named(rest: Rest, assistant_id: Any) -> Iterator[None]:
     try:
         yield
     except APIStatusError as exc:
-        told = naming_known_graphs(exc, rest, assistant_id)
+        told = _naming_known_graphs(exc, rest, assistant_id)
         if told is exc:
             raise
         raise told from exc
 
 
-def naming_known_graphs(error: APIStatusError, rest: Rest, assistant_id: Any) -> APIStatusError:
+def _naming_known_graphs(error: APIStatusError, rest: Rest, assistant_id: Any) -> APIStatusError:
     """The error of a request that named a graph, which tells which there are if it is that graph that is missing.
 
     Some servers tell by themselves; of others the assistants are asked (``POST /assistants/search``).

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Tu
 
 from ..cursor import Place
 from ..delivery import Delivery
-from ..errors import APIStatusError, NotFoundError
+from ..errors import NotFoundError
 from ..paths import segment
 from ..policy import Policy
 from ..rest import CallOptions, Rest
@@ -16,7 +16,7 @@ from ..run_wait import RunWait
 from ..schema import DisconnectMode
 from ..thread_state import UNFINISHED
 from ..transport import RunJoin, RunStart, refuse
-from ._graphs import naming_known_graphs
+from ._graphs import known_graphs_named
 from ._options import TimeoutValue, check_choice, timeout_of
 from ._run_body import checked_modes
 
@@ -74,10 +74,8 @@ class RunStreams:
         self._refuse_what_cannot_be_carried(start)
         resumable = bool(start.payload.get("stream_resumable"))
         policy = self._policy(start, resumable=resumable)
-        try:
+        with known_graphs_named(self._rest, start.payload["assistant_id"]):
             run = self._opened(start, policy, on_close, deadline, messages_key, raise_error, show=show)
-        except APIStatusError as exc:
-            raise naming_known_graphs(exc, self._rest, start.payload["assistant_id"]) from exc
         if on_run_created is not None and run.run_id is not None:
             try:
                 on_run_created({"run_id": run.run_id, "thread_id": run.thread_id})

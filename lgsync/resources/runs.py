@@ -24,7 +24,7 @@ from typing import (
 from ..answers import data_of
 from ..cursor import Cursor, Place
 from ..delivery import may_have_started
-from ..errors import APIStatusError, ConfigurationError, ConnectionLost, run_error
+from ..errors import ConfigurationError, ConnectionLost, run_error
 from ..parsing import state_as
 from ..parts import as_v2
 from ..paths import ids_in, segment
@@ -53,9 +53,9 @@ from ..schema import (
     StreamVersion,
 )
 from ..transport import RunJoin, RunStart
-from ._graphs import naming_known_graphs
+from ._graphs import known_graphs_named
 from ._options import TimeoutValue, call_options, check_choice, drop_unset, timeout_of
-from ._pages import by_offset
+from ._pages import by_offset, with_key
 from ._run_body import checked_modes, run_body, warn_of_checkpoint_during
 from ._run_streams import FROM_THE_START, START, RunStreams, run_path, runs_path
 
@@ -603,7 +603,8 @@ class RunsClient:
 
         query = {"limit": limit, "offset": offset, "status": status, "select": select or None}
         path = runs_path(_checked(thread_id, "thread_id"))
-        return self._rest.model(List[Run], "GET", path, **call_options(headers, params, timeout, deadline, query))
+        options = call_options(headers, params, timeout, deadline, query)
+        return self._rest.model(List[Run], "GET", path, partial=bool(select), **options)
 
     def iter(
         self,
@@ -620,7 +621,7 @@ class RunsClient:
     ) -> Iterator[Run]:
         """All of the thread's runs, newest first, page by page as the loop goes on (:meth:`list`).
 
-        ``limit`` is how many at most. ``timeout`` and ``deadline`` are for each page.
+        ``limit`` is how many at most. ``timeout`` and ``deadline`` are for each page. With ``select`` the id comes too.
         """
 
         def page(count: int, offset: int) -> Sequence[Run]:
@@ -629,7 +630,7 @@ class RunsClient:
                 limit=count,
                 offset=offset,
                 status=status,
-                select=select,
+                select=with_key(select, "run_id"),
                 headers=headers,
                 params=params,
                 timeout=timeout,
@@ -721,11 +722,10 @@ class RunsClient:
     @contextlib.contextmanager
     def _starting(self, thread_id: Optional[str], assistant_id: str) -> Iterator[None]:
         try:
-            yield
+            with known_graphs_named(self._rest, assistant_id):
+                yield
         except ConnectionLost as exc:
             raise may_have_started(exc, thread_id) from exc
-        except APIStatusError as exc:
-            raise naming_known_graphs(exc, self._rest, assistant_id) from exc
 
 
 def _batched(payload: RunCreate) -> Dict[str, Any]:

@@ -412,6 +412,26 @@ def test_runs_are_created_got_listed_and_cancelled_at_their_paths() -> None:
     assert transport.requests[3][2] == {"wait": 1, "action": "rollback"}
 
 
+def test_runs_of_which_only_some_fields_were_asked_for_have_no_others() -> None:
+    one, _ = client({f"GET /threads/{THREAD}/runs": (200, [{"status": "success"}])})
+    (run,) = one.runs.list(THREAD, select=["status"])
+    assert (run.status, run.run_id) == ("success", None)
+    assert dict(run) == {"status": "success"}
+
+
+def test_an_iteration_over_some_fields_of_runs_asks_for_the_id_too() -> None:
+    one, transport = client({f"GET /threads/{THREAD}/runs": (200, [{"run_id": RUN, "status": "success"}])})
+    assert [run.run_id for run in one.runs.iter(THREAD, select=["status"])] == [RUN]
+    assert transport.requests[0][2]["select"] == ["run_id", "status"]
+
+
+def test_an_error_that_starting_a_run_meets_is_not_its_own_cause() -> None:
+    one, _ = client({f"POST /threads/{THREAD}/runs": (404, {"detail": "no"})})
+    with pytest.raises(NotFoundError) as caught:
+        one.runs.create(THREAD, "agent")
+    assert caught.value.__cause__ is None
+
+
 def test_per_call_params_win_over_the_methods_own() -> None:
     query = sent("GET", f"/threads/{THREAD}/runs", [], lambda c: c.runs.list(THREAD, params={"limit": 99}))
     assert query["limit"] == 99
