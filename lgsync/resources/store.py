@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Literal, Mapping, Optional, Sequence, Union
 
 from ..answers import data_of
-from ..errors import ConfigurationError, NotFoundError, WrongType
+from ..errors import ConfigurationError, WrongType
 from ..parsing import parse
 from ..rest import Rest
 from ._options import TimeoutValue, call_options, drop_unset
@@ -62,20 +62,17 @@ class StoreClient:
         params: Optional[Mapping[str, Any]] = None,
         timeout: TimeoutValue = None,
         deadline: Optional[float] = None,
-    ) -> Item:
-        """The document of that key (``GET /store/items``).
+    ) -> Optional[Item]:
+        """The document of that key (``GET /store/items``); None if there is none.
 
         ``refresh_ttl`` says whether reading it begins its ``ttl`` anew; left out, it is as the server is set up.
-        Raises NotFoundError if there is none, also where the server answers with null.
         """
         from ..models import Item
 
         query = {"key": key, "namespace": ".".join(_place(namespace)), "refresh_ttl": refresh_ttl}
         answer = self._rest.answer("GET", "/store/items", **call_options(headers, params, timeout, deadline, query))
         found = data_of(answer, "GET")
-        if found is None:
-            raise _missing(namespace, key, answer.url)
-        return parse(Item, found, "GET", answer)
+        return None if found is None else parse(Item, found, "GET", answer)
 
     def delete_item(
         self,
@@ -217,8 +214,3 @@ def _labels(namespace: Sequence[str], what: str) -> List[str]:
         if "." in label:
             raise ConfigurationError(f"{what} {labels!r} has a label with a dot, which no store takes: {label!r}")
     return labels
-
-
-def _missing(namespace: Sequence[str], key: str, url: str) -> NotFoundError:
-    detail = f"There is no document {key!r} in the namespace {list(namespace)!r}"
-    return NotFoundError(f"{detail} (GET {url})", url=url, status_code=404, detail=detail)

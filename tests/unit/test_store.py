@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import pickle
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
 import pytest
 from one_call import Sent, answering, requests_of, sent
 
 from lgsync.client import Client
-from lgsync.errors import ConfigurationError, NotFoundError, WrongType
+from lgsync.errors import ConfigurationError, WrongType
 
 HERE = ("users", "u1")
 RECORD: Dict[str, Any] = {
@@ -62,18 +61,8 @@ def test_reading_may_leave_the_time_that_a_document_is_kept() -> None:
     assert sent(lambda c: c.store.get_item(HERE, "k", refresh_ttl=False), RECORD).query["refresh_ttl"] is False
 
 
-@pytest.mark.parametrize("answer", [(200, None), (404, {"detail": "Not Found"})], ids=["null", "404"])
-def test_a_document_that_is_not_there_is_a_not_found_error(answer: Tuple[int, Any]) -> None:
-    client = answering(answer[1], answer[0])
-    with pytest.raises(NotFoundError, match="http://server/store/items") as caught:
-        client.store.get_item(HERE, "k")
-    assert caught.value.status_code == 404
-
-
-def test_the_error_of_a_missing_document_names_it_and_can_be_pickled() -> None:
-    with pytest.raises(NotFoundError, match=r"no document 'k' in the namespace \['users', 'u1'\]") as caught:
-        answering(None).store.get_item(HERE, "k")
-    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+def test_a_document_that_is_not_there_is_none() -> None:
+    assert answering(None).store.get_item(HERE, "k") is None
 
 
 def test_a_document_is_deleted_by_its_key_and_namespace() -> None:
