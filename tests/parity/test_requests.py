@@ -408,7 +408,6 @@ DIFFERENCES: Dict[str, Dict[str, str]] = {
         "query stream_mode": "several modes go as one JSON list, of which servers read all; none is left out",
         "query stream_subgraphs": "what subgraphs say is shown, if the run was started with stream_subgraphs",
         "query cancel_on_disconnect": "sent if it is true",
-        "more GET /threads/{thread_id}/runs/{run_id}/stream": _ENDING,
         "more GET /threads/{thread_id}/state": "tells how a run ended whose stream did not begin with its beginning",
     },
     "threads.join_stream": {
@@ -585,8 +584,8 @@ def _answer(each: Call, request: Request) -> Any:
 
 
 def _differences(official: List[Sent], ours: List[Sent]) -> Iterator[str]:
-    """How two clients' requests differ, the first of each part by part."""
-    (theirs, *their_more), (mine, *my_more) = official, ours
+    """How two clients' requests differ: the one that is the call itself part by part, of others what they are for."""
+    theirs, mine = official[0], _counterpart(official[0], ours)
     if (theirs.method, theirs.path) != (mine.method, mine.path):
         yield f"{_place(mine)} instead of {_place(theirs)}"
     yield from (f"query {name}" for name in _unlike(_by_name(theirs.query), _by_name(mine.query)))
@@ -595,12 +594,18 @@ def _differences(official: List[Sent], ours: List[Sent]) -> Iterator[str]:
         yield from (f"body {name}" for name in _unlike(theirs.body, mine.body))
     elif theirs.body != mine.body:
         yield "body"
-    for each in my_more:
-        if (each.method, each.path) not in [(other.method, other.path) for other in their_more]:
-            yield f"more {_place(each)}"
-    for each in their_more:
-        if (each.method, each.path) not in [(other.method, other.path) for other in my_more]:
-            yield f"no {_place(each)}"
+    if len({sum(each.method != "GET" for each in requests) for requests in (official, ours)}) > 1:
+        yield "more that may change something"
+    asked, asks = ({_place(each) for each in requests} for requests in (official, ours))
+    yield from (f"more {place}" for place in asks - asked - {_place(mine)})
+    yield from (f"no {place}" for place in asked - asks - {_place(theirs)})
+
+
+def _counterpart(request: Sent, others: List[Sent]) -> Sent:
+    """The first that is for the same; from a position, a stream may be opened twice."""
+    position, place = request.headers.get("last-event-id"), _place(request)
+    same = (each for each in others if each.headers.get("last-event-id") == position and _place(each) == place)
+    return next(same, others[0])
 
 
 def _place(request: Sent) -> str:
