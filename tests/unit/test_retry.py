@@ -290,6 +290,7 @@ EFFECTS: Dict[str, Use] = {
     "threads.create, if it is not there": lambda c: c.threads.create(thread_id=THREAD, if_exists="do_nothing"),
     "threads.delete": lambda c: c.threads.delete(THREAD),
     "threads.update_state": lambda c: c.threads.update_state(THREAD, {}),
+    "threads.copy": lambda c: c.threads.copy(THREAD),
     "runs.create": lambda c: c.runs.create(THREAD, "agent"),
     "runs.create_batch": lambda c: c.runs.create_batch([{"assistant_id": "agent"}]),
     "runs.wait": lambda c: c.runs.wait(THREAD, "agent"),
@@ -306,6 +307,10 @@ EFFECTS: Dict[str, Use] = {
 }
 
 READS_BY_POST: Dict[str, Use] = {
+    "threads.get_state": lambda c: c.threads.get_state(THREAD, checkpoint={"checkpoint_id": "1"}),
+    "threads.get_history": lambda c: c.threads.get_history(THREAD),
+    "threads.search": lambda c: c.threads.search(),
+    "threads.count": lambda c: c.threads.count(),
     "assistants.search": lambda c: c.assistants.search(),
     "assistants.count": lambda c: c.assistants.count(),
     "assistants.get_versions": lambda c: c.assistants.get_versions("1"),
