@@ -408,7 +408,7 @@ def _date(stream: ByteStream) -> Optional[float]:
     """When the answer was given, in seconds by the server's clock; None if it does not tell."""
     try:
         return parsedate_to_datetime(stream.headers["date"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -215,6 +215,12 @@ def test_what_refuses_a_stream_is_the_runs_own_error_once_something_came() -> No
         assert [part.event for part in stream.source] == ["metadata", "error"]
 
 
+@pytest.mark.parametrize("date", ["yesterday", "", "Mon, 01 Jan 2024 00:00:00 +99999999999999"])
+def test_a_date_that_is_none_does_not_keep_a_join_from_being_read(date: str) -> None:
+    parts, _ = joined(body_of(b"id: 1-0\ndata: 1\n\n", headers={"Date": date}))
+    assert [part.data for part in parts] == [1]
+
+
 def test_a_join_that_shows_nothing_is_known_to_lack_something() -> None:
     assert joined(body_of(b": heartbeat\n\n"))[1].exact is False
     assert joined(body_of(b"event: metadata\ndata: {}\n\n"))[1].exact is True
