@@ -9,7 +9,9 @@ from uuid import UUID
 
 from .errors import ConfigurationError, WrongType
 
-__all__ = ["RunIds", "ids_in", "join_url", "segment"]
+__all__ = ["RunIds", "ids_in", "join_url", "segment", "shown_url"]
+
+_USER = re.compile(r"^([^/?#]*//)[^/?#]*@")
 
 _RUN_PATH = re.compile(r"(?:/threads/(?P<thread>[^/?]+))?/runs/(?P<run>[^/?]+)")
 
@@ -44,6 +46,11 @@ def segment(value: Any, what: str) -> str:
 def join_url(base: str, path: str) -> str:
     """``path`` (beginning with a slash) below the API's ``base`` URL, whose own path prefix is kept."""
     return base.rstrip("/") + path
+
+
+def shown_url(url: str) -> str:
+    """A URL, or what was to be one, for a message: without user, password, query and fragment."""
+    return _USER.sub(r"\1", url.partition("?")[0].partition("#")[0])
 
 
 def ids_in(headers: Mapping[str, str]) -> RunIds:

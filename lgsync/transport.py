@@ -123,8 +123,8 @@ class RunStart:
 
     thread_id: Optional[str]
     payload: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     timeout: Optional[Timeout] = None
 
     @property
@@ -154,8 +154,8 @@ class RunJoin:
     narrowed: bool = True
     stream_subgraphs: bool = False
     cancel_on_disconnect: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     timeout: Optional[Timeout] = None
 
 
@@ -169,8 +169,8 @@ class ThreadJoin:
     thread_id: str
     modes: Tuple[str, ...] = ("run_modes",)
     position: Optional[str] = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     timeout: Optional[Timeout] = None
 
 

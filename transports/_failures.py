@@ -20,7 +20,15 @@ __all__ = ["translated"]
 
 E = TypeVar("E", bound=BaseException)
 
-_FOREIGN = (requests.RequestException, urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+_FOREIGN = (
+    requests.RequestException,
+    urllib3_errors.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+    # What requests makes of a proxy's URL that names no host.
+    TypeError,
+)
 
 _TIMEOUTS = (requests_errors.ReadTimeout, urllib3_errors.ReadTimeoutError, socket.timeout)
 
@@ -56,6 +64,12 @@ def translated(url: str, timeout: Optional[Timeout] = None, *, reading: bool = F
             "characters outside Latin-1"
         ) from None
     except _FOREIGN as exc:
+        if not reading and _is_about_a_url(exc):
+            # That of a proxy may hold a password, and each of these quotes what it could not read.
+            raise ConfigurationError(
+                f"No request can be made to {url}: this URL, or that of a proxy in HTTP_PROXY, HTTPS_PROXY or "
+                f"ALL_PROXY, cannot be read ({type(exc).__name__})"
+            ) from None
         raise (_while_reading(url, exc) if reading else _while_asking(url, timeout, exc)) from exc
 
 
@@ -87,6 +101,13 @@ def _is_misuse(exc: BaseException) -> bool:
     # What the network does comes wrapped; a bare OSError is about a file.
     network = (requests.RequestException, urllib3_errors.HTTPError, ConnectionError, socket.timeout)
     return isinstance(exc, OSError) and not isinstance(exc, network)
+
+
+def _is_about_a_url(exc: BaseException) -> bool:
+    """Whether a URL cannot be read. One whose scheme is not known can: of that only the scheme is quoted."""
+    if isinstance(exc, OSError) or _find(exc, urllib3_errors.URLSchemeUnknown):
+        return isinstance(exc, requests_errors.InvalidURL)
+    return isinstance(exc, (ValueError, TypeError))
 
 
 def _why_not_connected(url: str, timeout: Optional[Timeout], exc: BaseException) -> Optional[str]:

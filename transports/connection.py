@@ -37,6 +37,7 @@ from ..errors import (
     ResponseError,
     status_error,
 )
+from ..paths import shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout
 from ._failures import translated
@@ -487,7 +488,7 @@ def _refusal(url: str, response: Handshake) -> LgsyncError:
     status = response.status_code
     if 300 <= status < 400:
         where = response.headers.get_all("Location")[:1]
-        place = where[0].partition("?")[0].partition("#")[0] if where else "nowhere"
+        place = shown_url(where[0]) if where else "nowhere"
         shown = place.encode("utf-8", "replace").decode("utf-8")
         return ResponseError(
             f"{url} redirects to {shown or 'itself'}. Give the client the URL of the API itself.",

@@ -21,7 +21,7 @@ from urllib3.response import HTTPResponse
 from .. import codec
 from ..errors import ClientClosed, ConfigurationError, ConnectionTimeout, LgsyncError, ResponseError
 from ..in_thread import done_within, freed_by
-from ..paths import join_url
+from ..paths import join_url, shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
@@ -523,9 +523,8 @@ def _interim_error(answer: requests.Response, asked: str) -> ResponseError:
 
 def _redirect_error(answer: requests.Response, asked: str, target: str, why: str) -> ResponseError:
     answer.close()
-    shown = target.partition("?")[0]
     return ResponseError(
-        f"{asked} redirects to {shown}, {why}. Give the client the URL of the API itself.",
+        f"{asked} redirects to {shown_url(target)}, {why}. Give the client the URL of the API itself.",
         url=asked,
         status=answer.status_code,
         content_type=answer.headers.get("content-type", ""),

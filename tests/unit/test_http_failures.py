@@ -323,7 +323,11 @@ def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(value: str) 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "http://127.0.0.1:99999"])
 def test_a_url_that_is_none_is_a_wrong_setting(url: str) -> None:
-    failure_of(url, ConfigurationError)
+    with transport_to(url) as transport, pytest.raises(ConfigurationError) as caught:
+        transport.request("POST", "/threads", json={})
+    assert f"{url}/threads: this URL, or that of a proxy" in str(caught.value)
+    # What requests says of it might be of a proxy's, password and all.
+    assert caught.value.__suppress_context__
 
 
 # Foreign exceptions

@@ -1,4 +1,4 @@
-"""Ids become path segments that cannot leave their place."""
+"""Ids become path segments that cannot leave their place, and URLs are shown without what may be secret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from lgsync.errors import ConfigurationError
-from lgsync.paths import join_url, segment
+from lgsync.paths import join_url, segment, shown_url
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,20 @@ def test_text_that_is_no_unicode_is_refused() -> None:
 )
 def test_the_path_goes_below_the_base_and_its_prefix(base: str, joined: str) -> None:
     assert join_url(base, "/threads/1") == joined
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://host/a/b", "http://host/a/b"),
+        ("http://user:password@host:8/a?key=1#token", "http://host:8/a"),
+        ("//user@host/a", "//host/a"),
+        ("http://user:p@ss@host/a@b", "http://host/a@b"),
+        ("http://host:port/x", "http://host:port/x"),
+        ("http://[::1", "http://[::1"),
+        ("/a@b?c", "/a@b"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
