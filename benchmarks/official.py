@@ -14,21 +14,20 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.errors import NotFoundError
 
+from .long_answer import in_words
+from .long_answer import official as long_answer_in_its_ways
 from .probing import attempt, collect, held, lines, poll, shortened
 from .scenes import (
     ANSWER,
     GREETING,
     LONG,
-    LONG_CONFIG,
     NO_THREAD,
     NOWHERE,
     REPEATED,
     SHORT,
     SILENT,
     STOP_AFTER,
-    TRANSPORTS,
     closing,
-    costing,
     counted,
     cutting,
     each_transport,
@@ -318,30 +317,7 @@ def pickled(url: str) -> str:
 
 
 def long_answer(url: str) -> str:
-    _warm(url)
-    return lines(
-        *(costing(url, f'`runs.stream`, `"{mode}"`', _part_reader(mode)) for mode in ("messages", "messages-tuple")),
-        *(costing(url, f"`threads.stream().messages`, {name}", _session_reader(name)) for name in TRANSPORTS),
-    )
-
-
-def _part_reader(mode: str) -> Callable[[str], int]:
-    def read(url: str) -> int:
-        parts = _parts(get_sync_client(url=url), "slow", stream_mode=mode, config=LONG_CONFIG)
-        chunks = [part.data[0] for part in parts if part.event in ("messages", "messages/partial")]
-        texts = [chunk["content"] for chunk in chunks]
-        return (texts[-1] if mode == "messages" else "".join(texts)).count("s")
-
-    return read
-
-
-def _session_reader(transport: str) -> Callable[[str], int]:
-    def read(url: str) -> int:
-        with _session(url, transport, "slow") as session:
-            _start(session, **LONG_CONFIG)
-            return sum(str(message.text).count("s") for message in session.messages)
-
-    return read
+    return in_words(long_answer_in_its_ways(url))
 
 
 def async_client(url: str) -> str:

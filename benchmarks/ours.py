@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import functools
 import pickle
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import lgsync
 from lgsync import Client, NotFoundError, RunError, RunStream, StreamLost
 
+from .long_answer import in_words
+from .long_answer import ours as long_answer_in_our_ways
 from .probing import attempt, collect, held, lines
 from .scenes import (
     ANSWER,
     GREETING,
     LONG,
-    LONG_CONFIG,
     NO_THREAD,
     NOWHERE,
     SHORT,
     SILENT,
     STOP_AFTER,
-    TRANSPORTS,
     closing,
-    costing,
     counted,
     cutting,
     each_transport,
@@ -199,16 +198,7 @@ def pickled(url: str) -> str:
 
 
 def long_answer(url: str) -> str:
-    _warm(url)
-    return lines(*(costing(url, f"`run.text()`, {transport}", _reader(transport)) for transport in TRANSPORTS))
-
-
-def _reader(transport: str) -> Callable[[str], int]:
-    def read(url: str) -> int:
-        with _stream(url, transport, "slow", config=LONG_CONFIG) as run:
-            return "".join(run.text()).count("s")
-
-    return read
+    return in_words(long_answer_in_our_ways(url))
 
 
 def async_client(_url: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Dict
 
-from .scenes import ANSWER, HELD_SECONDS, LONG_ANSWER, SHORT, STOP_AFTER
+from .long_answer import LONG_ANSWER
+from .scenes import ANSWER, HELD_SECONDS, SHORT, STOP_AFTER
 
 __all__ = ["ROWS"]
 

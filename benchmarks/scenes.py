@@ -18,7 +18,6 @@ GREETING = {"messages": [{"role": "user", "content": "hello"}]}
 ANSWER = 20
 STOP_AFTER = 10
 HELD_SECONDS = 3.0
-LONG_ANSWER = 3000
 #: How often what does not go alike every time is repeated.
 REPEATED = 5
 #: Seconds after which a step that should have ended at once has hung, and one that may take its time.
@@ -26,7 +25,6 @@ SHORT = 5.0
 LONG = 12.0
 #: A run that says nothing for longer than anybody waits here.
 SILENT: Dict[str, Any] = {"configurable": {"seconds": 12}}
-LONG_CONFIG: Dict[str, Any] = {"configurable": {"tokens": LONG_ANSWER, "delay": 0}}
 NO_THREAD = "00000000-0000-4000-8000-000000000000"
 _LATE_SECONDS = 1.0
 
@@ -104,16 +102,6 @@ def closing(read: Callable[[], Any], close: Callable[[], Any], begun: Callable[[
     refused = f"raised `{type(made.error).__name__}`; " if made.error else ""
     took = f" after {reading.ended_at - began:.1f} s" if reading.returned else ""
     return f"{refused}the reader {reading.end}{took}"
-
-
-def costing(url: str, name: str, read: Callable[[str], int]) -> str:
-    """What reading the long answer costs: bytes that came over the wire, and the CPU time of this process."""
-    with tapped(url) as tap:
-        began = time.process_time()
-        tokens = read(tap.url)
-        cpu = time.process_time() - began - tap.cpu
-    assert tokens == LONG_ANSWER, f"{name} showed {tokens} tokens"
-    return f"{name}: {tap.received / 1e6:.2f} MB, {cpu:.1f} s of CPU"
 
 
 def each_transport(ask: Callable[[str, str], str], url: str, what: str = "") -> str:

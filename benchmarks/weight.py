@@ -9,9 +9,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from typing import Dict, List, NamedTuple, Sequence, Set
+from typing import List, NamedTuple, Sequence, Set
 
-__all__ = ["Weight", "distributions", "oldest_python", "weigh"]
+__all__ = ["Weight", "distributions", "machine", "oldest_python", "weigh", "weigh_in_turn"]
 
 ROUNDS = 7
 
@@ -31,7 +31,7 @@ print(json.dumps([spent, len(sys.modules) - loaded, resident]))
 
 
 class Weight(NamedTuple):
-    """Medians over fresh processes; ``resident`` MiB is 0 where the system does not tell."""
+    """What one fresh process told, or medians over several; ``resident`` MiB is 0 where the system does not tell."""
 
     cpu: float
     modules: int
@@ -43,25 +43,30 @@ class Weight(NamedTuple):
 
 
 def weigh(statements: Sequence[str]) -> List[Weight]:
-    """The weight of each import, taken in turn so that what else the machine does meets all alike."""
+    """The weight of each import: medians."""
+    return [_median(each) for each in weigh_in_turn(statements, ROUNDS)]
+
+
+def weigh_in_turn(statements: Sequence[str], rounds: int) -> List[List[Weight]]:
+    """The weights of each import, taken in turn so that what else the machine does meets all alike."""
     for statement in statements:
         _import(statement)  # compiles what is not compiled yet, and warms the file cache
-    taken: Dict[str, List[List[float]]] = {statement: [] for statement in statements}
-    for _ in range(ROUNDS):
-        for statement in statements:
-            taken[statement].append(_import(statement))
-    return [_median(taken[statement]) for statement in statements]
+    taken: List[List[Weight]] = [[] for _ in statements]
+    for _ in range(rounds):
+        for statement, weights in zip(statements, taken):
+            weights.append(_import(statement))
+    return taken
 
 
-def _import(statement: str) -> List[float]:
+def _import(statement: str) -> Weight:
     out = subprocess.check_output([sys.executable, "-c", _CHILD, statement], cwd=tempfile.gettempdir(), text=True)
-    measured: List[float] = json.loads(out)
-    return measured
+    cpu, modules, resident = json.loads(out)
+    return Weight(cpu, modules, resident or 0)
 
 
-def _median(measured: List[List[float]]) -> Weight:
-    cpu, modules, resident = zip(*measured)
-    return Weight(statistics.median(cpu), int(modules[0]), statistics.median(each or 0 for each in resident))
+def _median(weights: List[Weight]) -> Weight:
+    cpu, modules, resident = zip(*weights)
+    return Weight(statistics.median(cpu), int(modules[0]), statistics.median(resident))
 
 
 def distributions(name: str) -> Set[str]:

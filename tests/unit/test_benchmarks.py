@@ -1,17 +1,22 @@
-"""The proxy that the measurements rest on, and the table they end in."""
+"""The proxy and the server that the measurements rest on, and the tables they end in."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
-from typing import Any, List, Set
+from typing import Any, Callable, Iterator, List, Set
 
 import pytest
 import requests
 from rawserver import RawServer, answer
+
+from lgsync import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,3 +83,109 @@ def test_any_other_cut_leaves_the_body_unfinished(tap: Any) -> None:
             got.extend(requests.get(between.url, timeout=10, stream=True).iter_content(None))
 
     assert b"".join(got) == b"first second "
+
+
+# -- speed -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def speed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Loads a module of benchmarks.speed, or (as "__main__") the command."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT)])
+    return lambda name: importlib.import_module(
+        "benchmarks.__main__" if name == "__main__" else f"benchmarks.speed.{name}"
+    )
+
+
+@pytest.fixture
+def tapes_url(speed: Callable[[str], Any]) -> Iterator[str]:
+    with speed("tape_server").served_tapes() as url:
+        yield url
+
+
+def test_an_event_of_a_tape_is_what_the_server_sends_down_to_the_metadata(speed: Callable[[str], Any]) -> None:
+    recorded = (ROOT / "tests" / "data" / "captures" / "slow" / "v1-messages-tuple.sse").read_bytes()
+    first = next(line for line in recorded.split(b"\r\n") if line.startswith(b'data: [{"content":"s'))
+    events = [event for event in speed("tapes").run_events("text", 3) if event.name == "messages"]
+    ours, theirs = json.loads(events[0].data), json.loads(first[len("data: ") :])
+    assert ours[1].keys() == theirs[1].keys()
+    assert {**ours[0], "content": "", "id": ""} == {**theirs[0], "content": "", "id": ""}
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_a_tape_is_a_whole_run_to_a_client(tapes_url: str, transport: str, no_leaks: None) -> None:
+    with Client(tapes_url, transport=transport) as client:
+        thread_id = client.threads.create().thread_id
+        run = client.runs.stream(thread_id, "agent", input={"tape": "text", "chunks": 30})
+        assert "".join(run.text()) == "".join(f"tok{number} " for number in range(30))
+        assert run.outcome == "success"
+
+
+@pytest.mark.parametrize("tape", ["blocks", "call"])
+def test_every_tape_ends_in_the_message_that_its_state_holds(tapes_url: str, tape: str) -> None:
+    with Client(tapes_url) as client:
+        run = client.runs.stream(client.threads.create().thread_id, "agent", input={"tape": tape, "chunks": 30})
+        streamed = [message.status for message in run.messages()]
+        final, stored = run.final_message(), run.result()["messages"][-1]
+    assert streamed == ["streaming"] * (len(streamed) - 1) + ["complete"]
+    assert final is not None
+    assert (final.content, final.tool_calls) == (stored["content"], stored["tool_calls"])
+
+
+def test_a_slow_tape_tells_when_each_event_was_sent(tapes_url: str) -> None:
+    before = time.monotonic_ns()
+    with Client(tapes_url) as client:
+        asked = {"tape": "clock", "chunks": 3, "pause": 0.001}
+        run = client.runs.stream(client.threads.create().thread_id, "agent", input=asked)
+        stamps = [int(text) for text in run.text()]
+    assert before < stamps[0] < stamps[1] < stamps[2] < time.monotonic_ns()
+
+
+def test_a_worker_answers_what_it_is_asked_and_says_why_it_cannot(speed: Callable[[str], Any]) -> None:
+    with speed("worker").Worker("speed.costs") as worker:
+        assert worker.ask("percentile", values=[3, 1, 2], share=0.5) == 2
+        with pytest.raises(RuntimeError, match="IndexError"):
+            worker.ask("percentile", values=[], share=1 / 3)
+
+
+def test_work_is_counted_alike_each_time_and_grows_with_the_work(speed: Callable[[str], Any]) -> None:
+    def work(times: int) -> int:
+        counted: int = speed("costs").lines_and_calls_of(lambda: [str.upper("a") for _ in range(times)])
+        return counted
+
+    assert work(100) == work(100)
+    assert work(200) - work(100) == work(300) - work(200) >= 100
+
+
+def test_ratios_are_of_pairs_and_their_median_is_held_to_the_bar(speed: Callable[[str], Any]) -> None:
+    findings = speed("findings")
+    seen = findings.ratios([1.0, 4.0, 9.0], [2.0, 4.0, 3.0])
+    assert seen == (1.0, 0.75, 2.0)
+    assert findings.at_most("it", 1.0, seen).met
+    assert not findings.at_most("it", 0.9, seen).met
+    assert "| it | ≤ 0.9 | 1.00 (0.75 to 2.00) | **no** |" in findings.table([findings.at_most("it", 0.9, seen)])
+
+
+@pytest.mark.parametrize(("counted", "met", "code"), [(True, False, 1), (True, True, 0), (False, False, 0)])
+def test_the_quick_form_fails_by_what_is_counted_alone(
+    speed: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, counted: bool, met: bool, code: int
+) -> None:
+    command = speed("__main__")
+    finding = speed("findings").Finding("it", "none", "some", met, counted)
+    row = speed("rows").Row(lambda url, quick: [finding])
+    monkeypatch.setattr(command, "ROWS", {"it": row})
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick"])
+    assert command.main() == code
+
+
+def test_a_row_whose_peer_is_not_installed_is_told_and_does_not_fail(
+    speed: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(url: str, quick: bool) -> Any:
+        raise speed("worker").MissingPeer("langgraph_sdk")
+
+    command = speed("__main__")
+    monkeypatch.setattr(command, "ROWS", {"it": speed("rows").Row(measure)})
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick"])
+    assert command.main() == 0
+    assert "not measured: langgraph_sdk is not installed" in capsys.readouterr().out

@@ -1,0 +1,54 @@
+"""Many streams at once in one process: in threads, and on greenlets."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from .findings import Finding, Spread, at_most
+from .worker import Worker
+
+__all__ = ["gevent", "threads"]
+
+_LIMIT = 1.5
+_CHUNKS = 200
+
+
+def threads(url: str, quick: bool) -> List[Finding]:
+    streams = 50 if quick else 200
+    with Worker("speed.ours") as worker:
+        alone, crowds = _measured(worker, url, streams, 1 if quick else 3)
+    most = max(crowd["threads"] for crowd in crowds) - streams
+    return [
+        *_findings(f"{streams} streams at once, each read in a thread", streams, alone, crowds),
+        Finding("the same: threads per stream, beside its reader", "0", f"{most / streams:g}", most < streams / 10),
+    ]
+
+
+def gevent(url: str, quick: bool) -> List[Finding]:
+    streams = 100 if quick else 1000
+    with Worker("speed.ours", green=True) as worker:
+        alone, crowds = _measured(worker, url, streams, 1 if quick else 2)
+    return _findings(f"{streams:,} streams at once, on gevent", streams, alone, crowds)
+
+
+def _measured(worker: Worker, url: str, streams: int, rounds: int) -> Any:
+    """What a stream costs if they come one by one, and what so many at once cost."""
+    few = streams // 5
+    worker.ask("one_by_one", url=url, streams=1, chunks=_CHUNKS)
+    alone, crowds = [], []
+    for _ in range(rounds):
+        alone.append(worker.ask("one_by_one", url=url, streams=few, chunks=_CHUNKS) / few)
+        crowds.append(worker.ask("crowd", url=url, streams=streams, chunks=_CHUNKS))
+    return alone, crowds
+
+
+def _findings(what: str, streams: int, alone: List[float], crowds: List[Dict[str, float]]) -> List[Finding]:
+    complete = min(int(crowd["complete"]) for crowd in crowds)
+    seen = Spread.of([crowd["cpu"] / streams / one for one, crowd in zip(alone, crowds)])
+    one = Spread.of(alone).median * 1e6 / _CHUNKS
+    return [
+        Finding(f"{what}: complete", str(streams), str(complete), complete == streams),
+        at_most(
+            f"the same: CPU per event / one after the other, {_CHUNKS} events each", _LIMIT, seen, f"one {one:.0f} µs"
+        ),
+    ]
