@@ -24,6 +24,7 @@ from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, run_
 from thread_server import ThreadServer
 
 from lgsync import Client, RunStream
+from lgsync.cursor import Cursor, Place
 from lgsync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, LgsyncError, RunError, StreamLost
 from lgsync.otel import OpenTelemetry
 from lgsync.parts import StreamPart
@@ -257,6 +258,15 @@ def test_a_run_that_says_nothing_has_no_first_token(traced: Traced) -> None:
     assert "lgsync.time_to_first_token" not in attributes(traced.span)
 
 
+def test_the_first_part_of_a_resumed_run_is_the_first_that_is_shown(traced: Traced) -> None:
+    source = ScriptedSource([chunk("Hello", last=True)._replace(id="1")], outcome="success")
+    place = Place(None, "1", 1)
+    cursor = Cursor(THREAD, RUN, place, transport="scripted", modes=("messages-tuple",))
+    with Client(transport=ScriptedTransport(source, run_answers()), tracing=traced.provider) as client:
+        assert list(client.runs.resume(cursor)) == []
+    assert events(traced.named("join run")) == []
+
+
 def test_a_run_is_a_child_of_the_span_in_which_it_was_started_and_is_current_nowhere(traced: Traced) -> None:
     with traced.provider.get_tracer("test").start_as_current_span("mine"):
         run, _ = traced.run_over(*HELLO, outcome="success")
@@ -447,7 +457,15 @@ def test_an_interrupt_while_the_end_is_settled_ends_the_span_too(traced: Traced)
     assert attributes(traced.named("stream run"))["lgsync.outcome"] == "error"
 
 
-def test_a_span_ends_once_whoever_says_so(traced: Traced) -> None:
+def test_an_interrupt_while_the_stream_is_opened_is_leaving_and_no_error(traced: Traced) -> None:
+    client = Client(transport=ScriptedTransport([KeyboardInterrupt()]), tracing=traced.provider)
+    with pytest.raises(KeyboardInterrupt):
+        client.runs.stream(THREAD, "agent", input={})
+    assert attributes(traced.span)["lgsync.left_early"] is True
+    assert traced.span.status.status_code is StatusCode.UNSET
+
+
+def test_a_span_ends_once_whoever_says_so(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
     span = OpenTelemetry(traced.provider).run(joins=False, thread_id="t", assistant_id="a")
     together = threading.Barrier(8)
 
@@ -463,7 +481,8 @@ def test_a_span_ends_once_whoever_says_so(traced: Traced) -> None:
     span.first_token()
     span.ended(None, ValueError("late"))
     assert attributes(traced.span)["lgsync.outcome"] == "success"
-    assert traced.span.status.status_code is StatusCode.UNSET
+    # The SDK complains of what is told to a span that has ended.
+    assert caplog.records == []
 
 
 def test_a_wait_for_a_run_is_told_call_by_call(traced: Traced) -> None:
