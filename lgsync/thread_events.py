@@ -8,16 +8,18 @@ import os
 import time
 from threading import Lock
 from types import TracebackType
-from typing import Any, Iterator, Optional, Tuple, Type
+from typing import Any, Iterator, NamedTuple, Optional, Tuple, Type
 
 from .closing import Closing
 from .deadline import Deadline
 from .delivery import ATTEMPT, Watch, no_longer
 from .errors import ConnectionLost, DecodeError, LgsyncError, StreamLost
+from .leaving import in_background
 from .parts import StreamPart, Undecoded
 from .paths import segment
 from .policy import GiveUp, Policy
 from .rest import Rest
+from .thread_catch_up import CatchUp
 from .thread_place import ThreadPlace
 from .transport import PartSource, ThreadJoin
 
@@ -94,6 +96,10 @@ class ThreadEvents:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_source") and not self._closing.is_set() and self._process == os.getpid():
+            in_background(_LetGo(self._source))
+
     def __reduce__(self) -> Tuple[Any, ...]:
         raise TypeError("ThreadEvents cannot be pickled: send its thread_id and position, and join the thread there")
 
@@ -158,17 +164,17 @@ class ThreadEvents:
 
     def _open(self, join: ThreadJoin) -> PartSource:
         """A connection to a thread that is there: of one that is not, servers send heartbeats for ever."""
-        source = self._rest.transport.open_thread(join)
+        live = self._rest.transport.open_thread(dataclasses.replace(join, position=None))
         try:
             # The stream comes first, so that it shows all that begins after this answer. And of all that tells whether
             # the thread is there, its list of runs is the least.
             query = {**join.params, "limit": 1, "select": ["run_id"]}
             path, headers = f"{self._path}/runs", join.headers
             self._rest.accepted("GET", path, params=query, headers=headers, timeout=join.timeout)
+            return live if join.position is None else CatchUp(live, self._rest.transport.open_thread(join))
         except BaseException:
-            source.close()
+            live.close()
             raise
-        return source
 
     def _live(self, source: PartSource) -> PartSource:
         source.patience = self._watch
@@ -239,3 +245,12 @@ class ThreadEvents:
             status=200,
             text=str(part.data),
         )
+
+
+class _LetGo(NamedTuple):
+    """What a handle that nobody holds any more leaves behind."""
+
+    source: PartSource
+
+    def leave(self) -> None:
+        self.source.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Dict, Optional, Tuple
 
-__all__ = ["ThreadPlace"]
+__all__ = ["ThreadPlace", "order_of"]
 
 # How many ids a stream goes back.
 _REMEMBERED = 8
@@ -45,16 +45,18 @@ class ThreadPlace:
         return True
 
     def rejoining(self, otherwise: Optional[str] = None) -> Optional[str]:
-        """The position to join from; ``otherwise`` is that of a connection which brought nothing."""
-        orders = [_order(part_id) for part_id in self._given]
+        """The position to join from; ``otherwise`` is that of a connection, if none has brought anything yet."""
+        self.latest = self.latest or otherwise
+        orders = [order_of(part_id) for part_id in self._given]
         known = [order for order in orders if order is not None]
         exact = len(known) == len(orders) > 0
         self._due = dict(self._given) if exact else {}
-        return _before(min(known)) if exact else self.latest or otherwise
+        return _before(min(known)) if exact else self.latest
 
 
-def _order(part_id: str) -> Optional[Tuple[int, int]]:
-    found = _ID.fullmatch(part_id)
+def order_of(part_id: Optional[str]) -> Optional[Tuple[int, int]]:
+    """The milliseconds and the number of an id, which tell what came first; None if it is of another form."""
+    found = _ID.fullmatch(part_id or "")
     return None if found is None else (int(found[1]), int(found[2] or 0))
 
 
