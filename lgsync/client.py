@@ -25,7 +25,7 @@ from .resources.runs import RunsClient
 from .resources.store import StoreClient
 from .resources.threads import ThreadsClient
 from .rest import CallSettings, Rest
-from .retry import Retry
+from .retry import NEVER, Retry
 from .run_defaults import RunDefaults
 from .tracing import Tracing
 from .transport import Timeout, TimeoutValue, Transport, TransportConfig, TransportFactory, resolve
@@ -50,6 +50,16 @@ class _FromEnvironment(str):
 
 
 FROM_ENVIRONMENT = _FromEnvironment()
+
+
+class _Unchanged:
+    """The default of what a view of a client may have of its own."""
+
+    def __repr__(self) -> str:
+        return "<unchanged>"
+
+
+UNCHANGED: Any = _Unchanged()
 DEFAULT_TIMEOUT = Timeout()
 _RUN_DEFAULTS = RunDefaults()
 
@@ -137,20 +147,20 @@ class Client:
         self,
         *,
         headers: Optional[Mapping[str, str]] = None,
-        timeout: TimeoutValue = DEFAULT_TIMEOUT,
-        deadline: Optional[float] = None,
+        timeout: TimeoutValue = UNCHANGED,
+        deadline: Optional[float] = UNCHANGED,
     ) -> Client:
         """This client with other settings, over the same connections: cheap enough to be made for one call.
 
-        ``headers`` are added to its own, and win over them. Closing what this returns closes nothing; closing the
-        client it came from closes it.
+        ``headers`` are added to its own, and win over them; None lifts a ``timeout`` or a ``deadline``. Closing what
+        this returns closes nothing; closing the client it came from closes it.
         """
         settings = self._rest.settings
         if headers is not None:
             settings = settings._replace(headers=self._rest.headers(_checked_headers(headers)))
-        if timeout is not DEFAULT_TIMEOUT:
+        if timeout is not UNCHANGED:
             settings = settings._replace(timeout=Timeout.of(timeout))
-        if deadline is not None:
+        if deadline is not UNCHANGED:
             settings = settings._replace(deadline=checked(deadline))
         view = Client.__new__(type(self))
         view._use(self.transport, settings, self._common, owns=False)
@@ -180,12 +190,13 @@ class Client:
     ) -> bool:
         """Whether the server is there and well (``GET /ok``); ``check_db=True`` makes it look at its database too.
 
-        False if it cannot be reached, does not answer in time, or is no LangGraph server. Raises the errors of 4xx.
+        False if it cannot be reached, does not answer in time, or is no LangGraph server; it is asked once. Raises the
+        errors of 4xx.
         """
         query = {"check_db": 1 if check_db else None}
         options = call_options(headers, params, timeout, deadline, query)
         try:
-            answer = self._rest.call("GET", "/ok", **options)
+            answer = Rest(self.transport, self._rest.settings._replace(retry=NEVER)).call("GET", "/ok", **options)
         except (ConnectionFailed, ConnectionLost, DeadlineExceeded, InternalServerError, ResponseError):
             return False
         return isinstance(answer, dict) and answer.get("ok") is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Collection, Dict, Mapping, Optional, Union
 
 from ..deadline import checked
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, WrongType
 from ..rest import CallOptions
 from ..transport import Timeout, TimeoutValue
 
@@ -19,6 +19,7 @@ __all__ = [
     "check_choice",
     "drop_empty",
     "drop_unset",
+    "params_of",
     "plain_checkpoint",
     "timeout_of",
 ]
@@ -40,7 +41,7 @@ def call_options(
 
     ``reads`` says of a POST that it changes nothing.
     """
-    merged = {**drop_unset(query or {}), **(params or {})}
+    merged = {**drop_unset(query or {}), **params_of(params)}
     return CallOptions(
         json=json,
         headers=headers,
@@ -49,6 +50,13 @@ def call_options(
         deadline=checked(deadline),
         reads=reads,
     )
+
+
+def params_of(params: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A call's own query; a value may be a list."""
+    if params is not None and not isinstance(params, Mapping):
+        raise WrongType(f"params must be a mapping such as a dict, not {type(params).__name__}; a value may be a list")
+    return params or {}
 
 
 def timeout_of(timeout: TimeoutValue) -> Optional[Timeout]:

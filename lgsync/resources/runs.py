@@ -54,7 +54,7 @@ from ..schema import (
 )
 from ..transport import RunJoin, RunStart
 from ._graphs import known_graphs_named
-from ._options import TimeoutValue, call_options, check_choice, drop_unset, timeout_of
+from ._options import TimeoutValue, call_options, check_choice, drop_unset, params_of, timeout_of
 from ._pages import by_offset, with_key
 from ._run_body import checked_modes, run_body, warn_of_checkpoint_during
 from ._run_streams import FROM_THE_START, START, RunStreams, run_path, runs_path
@@ -253,7 +253,7 @@ class RunsClient:
             thread_id=None if thread_id is None else _checked(thread_id, "thread_id"),
             payload=run_body(locals(), stream_mode=list(modes)),
             headers=headers or {},
-            params=params or {},
+            params=params_of(params),
             timeout=timeout_of(timeout),
         )
         return self._streams.started(
@@ -306,7 +306,7 @@ class RunsClient:
             stream_subgraphs=stream_subgraphs,
             cancel_on_disconnect=cancel_on_disconnect,
             headers=headers or {},
-            params=params or {},
+            params=params_of(params),
             timeout=timeout_of(timeout),
         )
         place = START if join.position in _STARTS else Place(join.position)
@@ -351,7 +351,7 @@ class RunsClient:
             narrowed=at.narrowed,
             stream_subgraphs=at.stream_subgraphs,
             headers=headers or {},
-            params=params or {},
+            params=params_of(params),
             timeout=timeout_of(timeout),
         )
         return self._streams.joined(

@@ -214,6 +214,13 @@ def test_the_deadline_of_a_view_bounds_its_calls_and_its_streams() -> None:
                 use(view)
 
 
+def test_a_view_may_have_no_deadline() -> None:
+    transport = Noting()
+    view = Client(transport=transport, deadline=100).with_options(deadline=None)
+    view.threads.get(THREAD)
+    assert transport.timeouts == [Timeout(5.0, 300.0)]
+
+
 def test_a_calls_own_deadline_wins() -> None:
     transport = Noting()
     view = Client(transport=transport, deadline=100).with_options(deadline=50)
