@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator, List
+import re
+from typing import Any, Dict, Iterator, List
 from uuid import UUID
 
 from ..errors import APIStatusError, LgsyncError
@@ -16,6 +17,11 @@ __all__ = ["known_graphs_named"]
 _BRIEF = Timeout(2.0, 5.0)
 
 _MISSING = (404, 422)
+
+_GRAPH = re.compile(r"\b(assistant|graph)", re.IGNORECASE)
+
+# No more are listed.
+_MANY = 50
 
 
 @contextlib.contextmanager
@@ -35,16 +41,33 @@ def _naming_known_graphs(error: APIStatusError, rest: Rest, assistant_id: Any) -
 
     Some servers tell by themselves; of others the assistants are asked (``POST /assistants/search``).
     """
-    text = str(assistant_id)
-    if error.status_code not in _MISSING or repr(text) not in error.detail or _is_uuid(text):
+    name = str(assistant_id)
+    if error.status_code not in _MISSING or not _is_about(name, error.detail) or _is_uuid(name):
         return error
-    names: List[str] = []
+    assistants = _assistants(rest)
+    graphs = sorted({str(one["graph_id"]) for one in assistants if one.get("graph_id")})
+    is_there = name in graphs or any(one.get("assistant_id") == name for one in assistants)
+    if not graphs or is_there or all(_has_word(error.detail, graph) for graph in graphs):
+        return error
+    more = f" and {len(graphs) - _MANY} more" if len(graphs) > _MANY else ""
+    return error.saying(f"The server's graphs are: {', '.join(graphs[:_MANY])}{more}")
+
+
+def _is_about(name: str, detail: str) -> bool:
+    """Whether a refusal can mean that there is no such graph; not all servers repeat its name."""
+    return _has_word(detail, name) or _GRAPH.search(detail) is not None
+
+
+def _has_word(text: str, word: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None
+
+
+def _assistants(rest: Rest) -> List[Dict[str, Any]]:
+    """The server's assistants; none if it does not tell."""
+    found: Any = None
     with contextlib.suppress(LgsyncError):
         found = rest.once().call("POST", "/assistants/search", json={"limit": 1000}, timeout=_BRIEF)
-        names = sorted({str(one["graph_id"]) for one in found if isinstance(one, dict) and one.get("graph_id")})
-    if not names or all(name in error.detail for name in names):
-        return error
-    return error.saying(f"The server's graphs are: {', '.join(names)}")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _is_uuid(text: str) -> bool:
