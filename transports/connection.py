@@ -41,7 +41,7 @@ from ..paths import shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout
 from ._failures import translated
-from .http import MAX_REDIRECTS, REDIRECTS, origin_of
+from .http import MAX_REDIRECTS, REDIRECTS, origin_of, restore_path
 
 __all__ = ["Connection", "Target", "open_connection"]
 
@@ -104,6 +104,7 @@ class Target(NamedTuple):
                     "GET", url, headers=headers, params=dict(params or {}), auth=_own_auth(session, headers)
                 )
             )
+            restore_path(prepared, url)
             settings = session.merge_environment_settings(prepared.url, {}, False, None, None)
             tls = _tls(settings["verify"], settings["cert"]) if url.startswith("https:") else None
             proxy = select_proxy(str(prepared.url), settings["proxies"])

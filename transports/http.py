@@ -26,7 +26,7 @@ from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of", "restore_path"]
 
 T = TypeVar("T")
 
@@ -457,7 +457,7 @@ def _send_once(
         requests.Request(call.method, url, headers=call.headers, params=_query(params), data=body, auth=auth)
     )
     prepared.hooks["response"].append(keep_location)
-    _restore_path(prepared, url)
+    restore_path(prepared, url)
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
     wait = call.left(call.timeout.connect, url), call.left(call.timeout.read, url)
     line.sending(str(prepared.url))
@@ -484,7 +484,7 @@ def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 
-def _restore_path(prepared: requests.PreparedRequest, url: str) -> None:
+def restore_path(prepared: requests.PreparedRequest, url: str) -> None:
     """Undo what requests does to an encoded dot: it would decode it, and the id ``..`` would climb up the path."""
     path = urlsplit(url).path
     if "%2E" in path and prepared.url is not None:

@@ -682,6 +682,8 @@ def _superstep(step: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _before(before: Union[str, CheckpointLike, None]) -> Optional[Mapping[str, Any]]:
     """The checkpoint in both forms: as the API's document has it, and below ``configurable``, where servers look."""
+    if not before:
+        return None
     plain = {"checkpoint_id": before} if isinstance(before, str) else plain_checkpoint(before)
     return plain if not plain or "configurable" in plain else {**plain, "configurable": plain}
 
