@@ -6,8 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Type
 
 import pytest
+from echo_server import Answer, EchoServer, Stream
+from event_tape import Tape
+from rawserver import Request
+from scripted import RUN, THREAD
+from thread_server import ThreadServer
 
 import lgsync.errors as errors
+from lgsync import Client
 from lgsync.errors import (
     APIStatusError,
     AuthenticationError,
@@ -18,6 +24,7 @@ from lgsync.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    RunError,
     UnprocessableEntityError,
     run_error,
     status_error,
@@ -82,10 +89,29 @@ def test_code_param_and_type_are_read_from_the_body() -> None:
     assert (error.code, error.param, error.type) == ("c", "p", "t")
 
 
-def test_a_html_body_is_kept_and_cut_short_in_the_message() -> None:
+def test_a_html_body_is_kept_and_shown_as_words_and_not_at_length() -> None:
     error = refused(502, "<html>" + "x" * 5000)
     assert len(str(error)) < 1000
-    assert error.body.startswith("<html>")
+    assert "<html>" not in str(error)
+    assert error.body == "<html>" + "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "advice"),
+    [
+        (401, "", "api_key"),
+        (403, "", "api_key"),
+        (404, "", "path prefix"),
+        (409, {"detail": "Thread is busy"}, "multitask_strategy"),
+        (409, {"detail": "Thread already exists"}, "if_exists"),
+        (429, "", "wait, then try again"),
+        (502, "", "try again later"),
+        (503, "", "try again later"),
+        (504, "", "try again later"),
+    ],
+)
+def test_a_status_says_what_to_do(status: int, body: Any, advice: str) -> None:
+    assert advice in str(refused(status, body))
 
 
 PLACE = {"thread_id": "t", "run_id": "r", "cursor": "lgsync1.x"}
@@ -160,3 +186,95 @@ def test_every_public_error_class_is_documented_and_rooted() -> None:
         cls = getattr(errors, name)
         assert issubclass(cls, LgsyncError)
         assert cls.__doc__
+
+
+# The same failure is the same error, whichever call meets it
+
+STARTS: Dict[str, Callable[[Client], Any]] = {
+    "create": lambda client: client.runs.create(THREAD, "agent"),
+    "create without a thread": lambda client: client.runs.create(None, "agent"),
+    "stream": lambda client: client.runs.stream(THREAD, "agent"),
+    "stream without a thread": lambda client: client.runs.stream(None, "agent"),
+    "wait": lambda client: client.runs.wait(THREAD, "agent"),
+    "wait without a thread": lambda client: client.runs.wait(None, "agent"),
+    "join": lambda client: client.runs.join(THREAD, RUN),
+    "join_stream": lambda client: client.runs.join_stream(THREAD, RUN),
+    "get": lambda client: client.runs.get(THREAD, RUN),
+    "search": lambda client: client.threads.search(),
+    "delete": lambda client: client.threads.delete(THREAD),
+}
+
+
+@pytest.mark.parametrize("call", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("status", [404, 409, 422])
+def test_a_refusal_is_the_same_error_in_every_call(call: Callable[[Client], Any], status: int) -> None:
+    refusal = Answer({"detail": "no", "code": "c"}, status, {"X-Request-Id": "r-1", "Retry-After": "7"})
+    with EchoServer(lambda _: refusal) as server, Client(server.url) as client:
+        with pytest.raises(APIStatusError) as caught:
+            call(client)
+    error = caught.value
+    assert type(error) is STATUSES[status]
+    assert (error.status_code, error.detail, error.body) == (status, "no", {"detail": "no", "code": "c"})
+    assert (error.request_id, error.retry_after, error.code) == ("r-1", 7.0, "c")
+    assert error.url.startswith(server.url)
+    assert f"failed with status {status}: no" in str(error)
+
+
+FAILURE = {"error": "ValueError", "message": "no such city"}
+
+
+def failing(request: Request) -> Any:
+    """A server whose every run fails."""
+    if request.path.endswith(("/stream", "/events")):
+        return Stream([("error", FAILURE, "1")], {"Content-Location": f"/threads/{THREAD}/runs/{RUN}"})
+    if request.path.endswith(("/wait", "/join")):
+        return {"__error__": FAILURE}
+    return {"run_id": RUN, "thread_id": THREAD, "status": "error", "values": {}}
+
+
+RUNS: Dict[str, Callable[[Client, Any], Any]] = {
+    "parts": lambda client, options: list(client.runs.stream(THREAD, "agent", **options)),
+    "messages": lambda client, options: list(client.runs.stream(THREAD, "agent", **options).messages()),
+    "text": lambda client, options: list(client.runs.stream(THREAD, "agent", **options).text()),
+    "wait of a stream": lambda client, options: client.runs.stream(THREAD, "agent", **options).wait(),
+    "joined": lambda client, options: client.runs.join_stream(THREAD, RUN, **options).wait(),
+    "wait": lambda client, options: client.runs.wait(THREAD, "agent", **options),
+}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_a_run_that_fails_is_the_same_error_in_every_call(run: Callable[[Client, Any], Any]) -> None:
+    with EchoServer(failing) as server, Client(server.url) as client:
+        with pytest.raises(RunError, match=f"Run {RUN} on thread {THREAD} failed: ValueError: no such city") as caught:
+            run(client, {})
+        assert_failed(caught.value, RUN)
+        run(client, {"raise_error": False})
+
+
+def test_a_wait_that_is_not_to_raise_gives_the_failure_as_the_server_does() -> None:
+    with EchoServer(failing) as server, Client(server.url) as client:
+        assert client.runs.wait(THREAD, "agent", raise_error=False) == {"__error__": FAILURE}
+        assert client.runs.wait(None, "agent", raise_error=False) == {"__error__": FAILURE}
+
+
+def test_a_run_that_fails_over_a_websocket_is_that_error_too() -> None:
+    tape = Tape()
+    with ThreadServer() as server, Client(server.url, transport="websocket") as client:
+        server.answers[f"GET {server.base}/state"] = (
+            200,
+            {"values": {}, "tasks": [{"error": "ValueError('no city')"}]},
+        )
+        run = client.runs.stream(THREAD, "agent", input={"messages": []}, on_close="continue")
+        peer = server.peer()
+        peer.confirm()
+        peer.send(tape.running(), tape.lifecycle("failed", error="no such city"))
+        server.run_is("error")
+        with pytest.raises(RunError) as caught:
+            run.wait()
+        assert_failed(caught.value, "run-1")
+
+
+def assert_failed(error: RunError, run_id: str) -> None:
+    assert type(error) is RunError
+    assert (error.error, error.detail) == ("ValueError", "no such city")
+    assert (error.thread_id, error.run_id) == (THREAD, run_id)

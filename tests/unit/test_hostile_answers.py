@@ -11,8 +11,8 @@ import requests
 from event_tape import Tape
 from lgsync.transports import run_calls
 from lgsync.transports.sse import SSETransport
-from rawserver import PATIENCE, Connection, RawServer
-from thread_server import ThreadServer
+from rawserver import PATIENCE, Connection, RawServer, answer
+from thread_server import RUN, THREAD, ThreadServer
 
 from lgsync import Client
 from lgsync.errors import ConnectionLost, EventTooLarge, NotFoundError, ResponseError
@@ -147,6 +147,62 @@ def test_a_rest_answer_nested_too_deeply_is_no_answer_of_this_api() -> None:
     with RawServer(lambda wire: (wire.read_request(), script(wire))[0]) as server, Client(server.url) as client:
         with pytest.raises(ResponseError):
             client.threads.get("t")
+
+
+READS = {
+    "get": lambda client: client.threads.get(THREAD),
+    "search": lambda client: client.threads.search(),
+    "info": lambda client: client.info(),
+    "join": lambda client: client.runs.join(THREAD, RUN),
+}
+STREAMS = {
+    "stream": lambda client: client.runs.stream(THREAD, "agent"),
+    "join_stream": lambda client: client.runs.join_stream(THREAD, RUN),
+}
+
+PAGE = (200, b"<title>Sign in</title>", {"Content-Type": "text/html"})
+
+
+@pytest.mark.parametrize("call", [*READS.values(), *STREAMS.values()], ids=[*READS, *STREAMS])
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (PAGE, "answered 200 with text/html, a web page that says 'Sign in', where"),
+        ((200, b"", {}), "answered 200 with an empty body, where"),
+        ((200, b"", {"Content-Type": "text/html"}), "answered 200 with an empty body, where"),
+        ((200, b'{"score": NaN}', {}), "answered 200 with application/json: '{\"score\": NaN}', where"),
+        ((200, b"{", {}), "answered 200 with application/json: '{', where"),
+    ],
+)
+def test_what_is_not_of_this_api_is_said_by_every_call(call: Any, answered: Any, said: str) -> None:
+    with RawServer(answer(*answered)) as server, Client(server.url) as client:
+        with pytest.raises(ResponseError) as caught:
+            call(client)
+    assert said in str(caught.value)
+    assert caught.value.url.startswith(server.url)
+    assert caught.value.status == 200
+
+
+@pytest.mark.parametrize("call", [*READS.values(), *STREAMS.values()], ids=[*READS, *STREAMS])
+def test_a_redirect_to_another_origin_is_followed_by_no_call(call: Any) -> None:
+    with RawServer(answer()) as other, RawServer(answer(307, b"", {"Location": f"{other.url}/x"})) as server:
+        with Client(server.url, api_key="k") as client, pytest.raises(ResponseError) as caught:
+            call(client)
+        assert other.requests == []
+    assert f"redirects to {other.url}/x, which is another origin, and the key is not sent there" in str(caught.value)
+
+
+def test_a_redirect_within_the_origin_is_followed_with_the_key() -> None:
+    def moved(wire: Connection) -> None:
+        asked = wire.read_request()
+        wire.respond(307, b"", {"Location": f"/moved{asked.path}"})
+
+    there = answer(200, {"thread_id": THREAD})
+    with RawServer(moved, there) as server, Client(server.url, api_key="k") as client:
+        assert client.threads.create(metadata={"a": 1}).thread_id == THREAD
+    first, second = server.requests
+    assert (second.method, second.path, second.body) == ("POST", "/moved/threads", first.body)
+    assert second.headers["x-api-key"] == "k"
 
 
 # What is asked beside a socket
