@@ -373,6 +373,11 @@ class _KnownConnection:
         freed_by(lambda: _break(connection.sock))
         return connection
 
+    def _put_conn(self, connection: Any) -> None:
+        # From now on it may serve another call.
+        freed_by(_nothing)
+        super()._put_conn(connection)  # type: ignore[misc]
+
 
 class _HTTPPool(_KnownConnection, HTTPConnectionPool):
     pass
@@ -380,6 +385,10 @@ class _HTTPPool(_KnownConnection, HTTPConnectionPool):
 
 class _HTTPSPool(_KnownConnection, HTTPSConnectionPool):
     pass
+
+
+def _nothing() -> None:
+    """Of a call that waits for nothing, there is nothing to end."""
 
 
 def _break(sock: Optional[socket.socket]) -> None:

@@ -14,6 +14,7 @@ import requests
 from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, answer, tls_contexts
 
+from lgsync.closing import Closing
 from lgsync.errors import ClientClosed, ConfigurationError
 from lgsync.paths import segment
 from lgsync.transport import Response, RunStart, Timeout, Transport, TransportConfig
@@ -207,6 +208,37 @@ def test_many_threads_at_once_share_one_transport() -> None:
 def test_connections_are_used_again() -> None:
     with RawServer(number_of_connection) as server, transport_to(server.url) as transport:
         assert [transport.request("GET", "/x").body for _ in range(3)] == [b"0"] * 3
+
+
+def test_work_that_is_left_behind_does_not_cut_a_connection_that_it_gave_back() -> None:
+    given_back, left, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.respond()
+        connection.read_request()
+        closing.set()
+        assert left.wait(PATIENCE)
+        connection.respond(200, "whole")
+        answer()(connection)
+
+    def work() -> None:
+        transport.request("GET", "/first")
+        given_back.set()
+        go_on.wait(PATIENCE)
+
+    def leave_it_behind() -> None:
+        closing.call(work)
+        left.set()
+
+    closing = Closing()
+    with RawServer(script) as server, transport_to(server.url) as transport:
+        asking = threading.Thread(target=leave_it_behind)
+        asking.start()
+        assert given_back.wait(PATIENCE)
+        assert transport.request("GET", "/second").body == b'"whole"'
+        go_on.set()
+        asking.join(PATIENCE)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
