@@ -373,10 +373,10 @@ class _KnownConnection:
         freed_by(lambda: _break(connection.sock))
         return connection
 
-    def _put_conn(self, connection: Any) -> None:
+    def _put_conn(self, conn: Any) -> None:
         # From now on it may serve another call.
         freed_by(_nothing)
-        super()._put_conn(connection)  # type: ignore[misc]
+        super()._put_conn(conn)  # type: ignore[misc]
 
 
 class _HTTPPool(_KnownConnection, HTTPConnectionPool):
