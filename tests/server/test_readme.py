@@ -45,7 +45,7 @@ def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.Mon
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     said = [pasted.said_by(program) for program in programs("README.md")]
     pasted.names["client"].close()
-    first, messages, raw, text, _, completed, asked, _, resumed = said
+    first, messages, raw, text, _, completed, asked, _, listed, parsed, resumed = said
     assert first == text == ANSWER
     assert "→ search({'query': 'weather in city0'})" in messages
     assert "← It is 54F" in messages
@@ -54,6 +54,8 @@ def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.Mon
     assert f"ai {ANSWER}" in completed
     assert pasted.names["answer"].text == ANSWER
     assert asked == "draft0 draft1 draft2 final0 final1 final2 "
+    assert pasted.names["thread"].thread_id in listed
+    assert int(parsed) == len(pasted.names["conversation"].messages) > 0
     assert "tok0 " + resumed == ANSWER
 
 
