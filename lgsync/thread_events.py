@@ -191,7 +191,7 @@ class ThreadEvents:
             limits = self._deadline.within(no_longer(self._join.timeout or self._rest.timeout, ATTEMPT))
             join = dataclasses.replace(self._join, position=position, timeout=limits)
             try:
-                source = self._closing.call(functools.partial(self._open, join), PartSource.close)
+                source = self._closing.call(functools.partial(self._open, join), lambda unwanted: unwanted.close())
             except LgsyncError as exc:
                 error = exc
                 continue
