@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Dict, Generic, Iterator, List, 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationInfo,
     field_validator,
@@ -24,6 +23,8 @@ from .parsing import PARTIAL
 from .schema import MultitaskStrategy, OnCompletionBehavior, RunStatus, ThreadStatus
 
 if TYPE_CHECKING:
+    # Before pydantic 2.10 not to be had from pydantic itself.
+    from pydantic.functional_validators import ModelWrapValidatorHandler
     from typing_extensions import Self
     from typing_extensions import TypeVar as TypeVarWithDefault
 

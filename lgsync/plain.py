@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
+        return _of_time(value).isoformat()
     if hasattr(kind, "tolist"):
         return _list_of_array(value)
     # Before model_dump(): the results of this package are models, and mappings of just what was sent.
@@ -81,9 +81,18 @@ def plain(value: Any) -> Any:
 
 def _list_of_array(array: Any) -> Any:
     """An array's items, or the one of a scalar; times as such, which numpy may count in nanoseconds."""
-    if getattr(getattr(array, "dtype", None), "kind", "") == "M":
-        array = array.astype("datetime64[us]")
-    return array.tolist()
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    if kind == "M":
+        array = _of_time(array).astype("datetime64[us]")
+    return (_of_time(array) if kind == "m" else array).tolist()
+
+
+def _of_time(value: Any) -> Any:
+    """The same, unless it is one of pandas' or numpy's that stand for no time, or holds one; these differ from all."""
+    differs = value != value
+    if differs.any() if hasattr(differs, "any") else differs:
+        raise Unfit("NaT is no time", "pass None instead, or leave it out")
+    return value
 
 
 def _in_order(members: Set[Any]) -> List[Any]:
@@ -98,6 +107,9 @@ def _text(value: Any) -> str:
         raise _not_a_number(value)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
+    if type(value).__module__ == "ipaddress":
+        # Not known to the first releases of pydantic 2.
+        return str(value)
     # These two would be taken: one is used up by it, the other comes out as asterisks.
     if not isinstance(value, Iterator) and not hasattr(value, "get_secret_value"):
         try:

@@ -211,6 +211,41 @@ def test_times_that_an_array_counts_in_nanoseconds_are_sent_as_times() -> None:
     assert plain_of(Times()) == ["2026-01-02T00:00:00"]
 
 
+def test_a_time_that_is_none_is_refused_alone_and_in_an_array() -> None:
+    class NaT(dt.datetime):
+        """As that of pandas."""
+
+        def __ne__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Found:
+        def any(self) -> bool:
+            return True
+
+    class Dtype:
+        def __init__(self, kind: str) -> None:
+            self.kind = kind
+
+    class Times:
+        """As numpy's, whose comparisons are arrays."""
+
+        def __init__(self, kind: str) -> None:
+            self.dtype = Dtype(kind)
+
+        def __ne__(self, other: object) -> Any:
+            return Found()
+
+        def tolist(self) -> Any:
+            return [None]
+
+        __hash__ = None  # type: ignore[assignment]
+
+    for value in (NaT(2026, 1, 2), Times("M"), Times("m")):
+        assert failure({"at": value}) == "input.at: NaT is no time; pass None instead, or leave it out"
+
+
 def test_a_message_of_a_stream_can_be_passed_back() -> None:
     accumulator = MessageAccumulator()
     data = [{"type": "human", "id": "h1", "content": "hi"}]
