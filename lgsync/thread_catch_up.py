@@ -27,6 +27,9 @@ _QUIET = 1.0
 # How much later one of two connections may show what both show.
 _LATER = 0.1
 
+# What was there already when it was asked for, came no later than what came before it.
+_AT_ONCE = 0.005
+
 # How many ids may be given by the time that it does.
 _REMEMBERED = 1024
 
@@ -34,11 +37,13 @@ _REMEMBERED = 1024
 class CatchUp(PartSource):
     """``live`` was opened first; both show the same thread, and are this one's to close.
 
+    ``later`` is how many seconds ``live`` may be behind the replay: as long, what comes on that is held back once.
+
     A thread waits for the first part of ``live``, and ends with that. If none comes, the heartbeats of both tell that
     nothing was missed, and ``live`` is closed in place of the replay, which by then is as good.
     """
 
-    def __init__(self, live: PartSource, replay: PartSource) -> None:
+    def __init__(self, live: PartSource, replay: PartSource, later: float = _LATER) -> None:
         self.thread_id = live.thread_id
         self.not_kept = live.not_kept
         self._live = live
@@ -49,6 +54,9 @@ class CatchUp(PartSource):
         self._replay: Optional[PartSource] = replay
         self._replayed = False
         self._beats, self._heard = 0, replay.last_activity
+        self._later = later
+        # When what the replay gives now has come, at the latest.
+        self._came = time.monotonic()
         # What came first of what is live: a part, or an error; and whether that is of no interest any more.
         self._first: List[Tuple[Optional[StreamPart], Optional[LgsyncError]]] = []
         self._first_came = Event()
@@ -61,8 +69,7 @@ class CatchUp(PartSource):
 
     def __next__(self) -> StreamPart:
         while self._replay is not None:
-            part = next(self._replay, None)
-            self.retry = self._replay.retry
+            part = self._replayed_part(self._replay)
             if part is None and not self._replayed:
                 raise StopIteration
             first = self._first_part(part)
@@ -76,6 +83,15 @@ class CatchUp(PartSource):
             if not self._given.get(part.id) or part.kind in self.not_kept:
                 return part
             self._given[part.id] -= 1
+
+    def _replayed_part(self, replay: PartSource) -> Optional[StreamPart]:
+        asked = time.monotonic()
+        part = next(replay, None)
+        now = time.monotonic()
+        if now - asked > _AT_ONCE:
+            self._came = now
+        self.retry = replay.retry
+        return part
 
     def close(self) -> None:
         replay = self._replay
@@ -106,10 +122,10 @@ class CatchUp(PartSource):
         """
         if self._alone:
             return None
-        if beside is not None and self._replay is not None and not self._first_came.is_set():
+        if beside is not None and not self._first_came.is_set():
             order = order_of(beside.id)
             if self._from is None or order is None or order >= self._from:
-                self._first_came.wait(max(0.0, self._replay.last_activity + _LATER - time.monotonic()))
+                self._first_came.wait(max(0.0, self._came + self._later - time.monotonic()))
         if not self._first:
             return None
         part, failure = self._first[0]

@@ -27,9 +27,8 @@ def parts(*ids: str) -> List[StreamPart]:
 
 
 def catching_up(live: ThreadScript, replay: ThreadScript) -> CatchUp:
-    """Both, the replay having been heard so lately that what is live is waited for."""
-    replay.last_activity = time.monotonic() + PATIENCE
-    return CatchUp(live, replay)
+    """Both, of which the replay waits for what is live for as long as it takes."""
+    return CatchUp(live, replay, later=PATIENCE)
 
 
 def ids(source: CatchUp, count: int) -> List[Optional[str]]:
