@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Union
 
 from pydantic_core import from_json
@@ -12,7 +13,9 @@ from .plain import plain, rebuilt
 
 __all__ = ["decode", "encode"]
 
-# Digits that may make a number beyond 64 bits: so many in a row. Found by two passes that cost next to nothing.
+# Numbers that may be beyond 64 bits. That there are so many digits in a row is found at next to no cost; whether they
+# stand where a number can, at some.
+_LARGE = re.compile(rb"(?<![^\[:,])-?[0-9]{19,}(?![^\],}])")
 _TO_ZEROS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
 _MANY_DIGITS = b"0" * 19
 
@@ -48,7 +51,7 @@ def encode(value: Any) -> bytes:
         text = _TO_TEXT.encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as exc:
         return _encoded_anew(value, exc)
-    if _MANY_DIGITS in text.translate(_TO_ZEROS):
+    if _MANY_DIGITS in text.translate(_TO_ZEROS) and _LARGE.search(text):
         rebuilt(value)
     return text
 

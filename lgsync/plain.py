@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 import os
 from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, Union, cast
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
@@ -54,29 +56,36 @@ def plain(value: Any) -> Any:
     members cannot be compared), enums their value, dates and times their ISO form, and UUIDs, Decimals, durations,
     paths, addresses and URLs the text that pydantic writes for them.
     """
-    kind = type(value)
-    if isinstance(value, (type, bytes, bytearray, memoryview)):
-        raise _unfit(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, (datetime, date, time)):
-        return _of_time(value).isoformat()
+    return _step_of(type(value))(value)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=1024)
+def _step_of(kind: Type[Any]) -> Callable[[Any], Any]:
+    """How values of that type are taken a step further. Kept, as it takes longer to find than to do."""
+    if issubclass(kind, (type, bytes, bytearray, memoryview)):
+        return _refuse
+    if issubclass(kind, Enum):
+        return operator.attrgetter("value")
+    if issubclass(kind, (datetime, date, time)):
+        return lambda value: _of_time(value).isoformat()
     if hasattr(kind, "tolist"):
-        return _list_of_array(value)
+        return _list_of_array
     # Before model_dump(): the results of this package are models, and mappings of just what was sent.
-    if isinstance(value, Mapping) or (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
-        return dict(value)
-    if dataclasses.is_dataclass(value):
-        names = (field.name for field in dataclasses.fields(value))
-        return {name: getattr(value, name) for name in names if not name.startswith("_")}
+    if issubclass(kind, Mapping) or (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
+        return dict
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind) if not field.name.startswith("_")]
+        return lambda value: {name: getattr(value, name) for name in names}
     for method in ("model_dump", "to_dict", "dict"):
         if callable(getattr(kind, method, None)):
-            return getattr(value, method)()
-    if isinstance(value, Set):
-        return _in_order(value)
-    if isinstance(value, Sequence):
-        return list(value)
-    return _text(value)
+            return operator.methodcaller(method)
+    if issubclass(kind, Set):
+        return _in_order
+    return list if issubclass(kind, Sequence) else _text
+
+
+def _refuse(value: Any) -> Any:
+    raise _unfit(value)
 
 
 def _list_of_array(array: Any) -> Any:

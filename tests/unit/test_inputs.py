@@ -392,6 +392,29 @@ def test_an_integer_that_would_lose_digits_is_refused(value: int, beside: Dict[A
     assert failure({"ids": [1, value], **beside}, ConfigurationError) == f"input.ids[1]: {said}"
 
 
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda value: value,
+        lambda value: [value],
+        lambda value: [1, value, 1],
+        lambda value: {"a": value},
+        lambda value: {"a": 1, "b": [[value]]},
+        lambda value: ["9" * 40, value],
+    ],
+)
+def test_such_an_integer_is_found_wherever_it_stands(value: int, around: Callable[[Any], Any]) -> None:
+    with pytest.raises(ConfigurationError, match="more than 64 bits"):
+        codec.encode(around(value))
+
+
+@pytest.mark.parametrize("text", ["{}", ":{},", '":{},"', "[{}]", "-{}", "{}.5", "a{}", " {} "])
+def test_digits_in_a_text_are_no_integer(text: str) -> None:
+    digits = text.format("9" * 30)
+    assert plain_of({"a": digits, digits: [digits]}) == {"a": digits, digits: [digits]}
+
+
 @pytest.mark.parametrize(("value", "path"), [(["ab\ud83d"], "input[0]"), ({"ab\ud83d": 1}, "input")])
 def test_half_a_character_is_refused(value: Any, path: str) -> None:
     said = failure(value, ConfigurationError)
