@@ -30,6 +30,9 @@ def decode(text: Union[bytes, bytearray, str], *, strict: bool = False) -> Any:
             return json.loads(text, parse_constant=_refused if strict else None)
         except RecursionError as exc:
             raise ValueError("nested too deeply") from exc
+        except json.JSONDecodeError as exc:
+            # It would keep the whole text, for whoever shows what an exception holds.
+            raise ValueError(str(exc)) from None
 
 
 def _refused(constant: str) -> Any:

@@ -41,6 +41,7 @@ from ..paths import shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout
 from ._failures import translated
+from ._hiding import Secrets
 from .http import MAX_REDIRECTS, REDIRECTS, origin_of, restore_path
 
 __all__ = ["Connection", "Target", "open_connection"]
@@ -178,7 +179,7 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
         )
         line.answered(101)
         stack = entered.pop_all()
-    return Connection(connection, stack, url, max_event_bytes)
+    return Connection(connection, stack, url, max_event_bytes, Secrets(target.headers))
 
 
 @contextlib.contextmanager
@@ -193,6 +194,8 @@ def _handshake_translated(target: Target, timeout: Timeout, line: RequestLine) -
         elsewhere = _redirect(target.url, exc.response)
         if elsewhere is not None:
             raise _Redirected(elsewhere) from exc
+        # In the exception itself, which will be shown as the cause.
+        exc.response.body = Secrets(target.headers).hidden(bytes(exc.response.body or b""))
         raise _refusal(url, exc.response) from exc.__cause__
     except (websockets_errors.ProxyError, websockets_errors.InvalidProxy) as exc:
         why = "Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; NO_PROXY exempts hosts."
@@ -225,7 +228,14 @@ class Connection:
     was not of our own choice: the server's, that with which a breach of the protocol was refused, or 1006.
     """
 
-    def __init__(self, socket: ClientConnection, stack: contextlib.ExitStack, url: str, max_event_bytes: int) -> None:
+    def __init__(
+        self,
+        socket: ClientConnection,
+        stack: contextlib.ExitStack,
+        url: str,
+        max_event_bytes: int,
+        secrets: Secrets,
+    ) -> None:
         self.url = url
         self.ended = False
         self.close_code: Optional[int] = None
@@ -233,6 +243,7 @@ class Connection:
         self.last_activity = time.monotonic()
         self._socket = socket
         self._stack = stack
+        self._secrets = secrets
         self.max_event_bytes = max_event_bytes
         #: How many bytes of frames were received so far.
         self.received = 0
@@ -334,10 +345,10 @@ class Connection:
         try:
             frame = codec.decode(data)
         except (ValueError, RecursionError) as exc:
-            text = data.decode("utf-8", "replace")
+            text = self._secrets.hidden(data).decode("utf-8", "replace")
             raise DecodeError(self._strange(text), url=self.url, status=101, text=text) from exc
         if not isinstance(frame, dict):
-            text = data.decode("utf-8", "replace")
+            text = self._secrets.hidden(data).decode("utf-8", "replace")
             raise ResponseError(self._strange(text), url=self.url, status=101, snippet=text[:SNIPPET_CHARS])
         return frame
 
@@ -353,6 +364,9 @@ class Connection:
             raise lost from exc
 
     def _lost(self, exc: websockets_errors.ConnectionClosed) -> LgsyncError:
+        for each in filter(None, (exc.rcvd, exc.sent)):
+            # In the exception itself, which will be shown as the cause.
+            each.reason = self._secrets.hidden_in_text(each.reason)
         # A code of our own is a refusal, whatever the server answers to it; its own we only send back.
         echoed = exc.rcvd_then_sent and exc.rcvd == exc.sent
         refused = exc.sent is not None and not echoed

@@ -25,6 +25,7 @@ from ..paths import join_url, shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
+from ._hiding import Secrets
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of", "restore_path"]
 
@@ -82,7 +83,7 @@ class HTTPTransport(Transport):
         url = self.url_of(call.path)
         with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
             body = (answer.content or b"") if call.end is None else _read_until(call, ByteStream(answer, url))
-        return Response(answer.status_code, answer.headers, body, url)
+        return Response(answer.status_code, answer.headers, _told(answer, body), url)
 
     def open_stream(
         self,
@@ -243,6 +244,8 @@ class ByteStream:
         self.status = answer.status_code
         self.headers: Mapping[str, str] = answer.headers
         self.url = url
+        #: To be hidden wherever an error shows what was answered.
+        self.secrets = _secrets_of(answer)
         #: time.monotonic() of the last bytes, or of the answer's head.
         self.last_activity = time.monotonic()
         self._answer = answer
@@ -299,7 +302,7 @@ class ByteStream:
         return next(self._pieces, b"")
 
     def read_all(self, limit: int) -> bytes:
-        """The rest of the body, up to about ``limit`` bytes; then close."""
+        """The rest of the body, up to about ``limit`` bytes, for an error to tell; then close."""
         pieces, size = [], 0
         with contextlib.closing(self):
             while size < limit:
@@ -308,7 +311,7 @@ class ByteStream:
                     break
                 pieces.append(data)
                 size += len(data)
-        return b"".join(pieces)
+        return self.secrets.hidden(b"".join(pieces))
 
     def close(self) -> None:
         """Free the connection and a reader that waits for it; idempotent, from any thread, within a second."""
@@ -328,6 +331,17 @@ class ByteStream:
 
     def _release(self) -> None:
         self._answer.close()
+
+
+def _secrets_of(answer: requests.Response) -> Secrets:
+    # What a session's own adapter answers may lack the request.
+    return Secrets(getattr(answer.request, "headers", None) or {})
+
+
+def _told(answer: requests.Response, body: bytes) -> bytes:
+    """The body; of one that is no data, which an error will show, without the secrets that it may quote."""
+    is_data = answer.ok and "json" in answer.headers.get("content-type", "").lower()
+    return body if is_data else _secrets_of(answer).hidden(body)
 
 
 def _socket_of(answer: requests.Response) -> Optional[socket.socket]:

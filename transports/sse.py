@@ -196,7 +196,8 @@ class SSESource(PartSource):
         refusal = _refusal_in(part)
         if refusal is not None:
             self.close()
-            raise self._refused(*refusal)
+            status, detail = refusal
+            raise self._refused(status, self._stream.secrets.hidden_in_text(detail))
 
     def _refused(self, status: int, detail: str) -> APIStatusError:
         error = status_error(status, method="POST", url=self._stream.url, body={"detail": detail})
@@ -445,5 +446,5 @@ def _no_stream(stream: ByteStream, method: str) -> ResponseError:
         refuse_unless_ok(Response(stream.status, stream.headers, stream.read_all(_MAX_ERROR_BYTES), stream.url), method)
     with contextlib.closing(stream):
         # What has come is enough to show; more may never come.
-        body = stream.read()
+        body = stream.secrets.hidden(stream.read())
     return strange_answer(Response(stream.status, stream.headers, body, stream.url), method, "an event stream")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import logging
 import pickle
 import traceback
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 import pytest
+from lgsync.transports._hiding import Secrets
 from rawserver import Connection, RawServer, answer, refused_port
-from thread_server import THREAD, ThreadServer
+from thread_server import THREAD, Peer, ThreadServer
 
 from lgsync import Client
 from lgsync.errors import LgsyncError
@@ -20,6 +23,9 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SECRET = "CANARY-0f3a"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}"}
+
+# Servers that are asked to tell all, and proxies, quote the request.
+PAGE = f"<html><title>No: {SECRET}</title><body>{HEADERS}</body></html>".encode()
 
 CALLS: Dict[str, Callable[[Client], Any]] = {
     "call": lambda client: client.threads.get(THREAD),
@@ -146,6 +152,10 @@ def rubbish(connection: Connection) -> None:
         pytest.param(answer(403, b"<title>No</title>", {"Content-Type": "text/html"}), id="403 page"),
         pytest.param(answer(200, b"<title>Sign in</title>", {"Content-Type": "text/html"}), id="200 page"),
         pytest.param(answer(200, b"", {"Set-Cookie": f"session={SECRET}"}), id="cookie"),
+        pytest.param(answer(401, {"detail": f"Invalid key {SECRET} given"}), id="401 quoting"),
+        pytest.param(answer(403, PAGE, {"Content-Type": "text/html"}), id="403 page quoting"),
+        pytest.param(answer(200, PAGE, {"Content-Type": "text/html"}), id="200 page quoting"),
+        pytest.param(answer(503, {"message": HEADERS}), id="503 quoting"),
         pytest.param(answer(500), id="500"),
         pytest.param(answer(307, b"", {"Location": f"http://u:{SECRET}@other.test/?k={SECRET}#{SECRET}"}), id="307"),
         pytest.param(answer(302, b"", {"Location": f"//u:{SECRET}@other.test:port/?k={SECRET}"}), id="302 to no URL"),
@@ -170,14 +180,90 @@ def test_no_answer_brings_out_what_was_sent(
         (404, {}),
         (500, {}),
         (200, {"Content-Type": "text/html"}),
+        (503, {}),
         (307, {"Location": f"http://u:{SECRET}@other.test/?k={SECRET}#{SECRET}"}),
     ],
 )
 def test_a_refused_handshake_shows_nothing(status: int, headers: Mapping[str, str]) -> None:
     with ThreadServer() as server:
-        server.handshake = (status, headers, b"<html>no</html>")
+        server.handshake = (status, headers, PAGE)
         failure(server.url, "websocket", CALLS["stream"])
         assert server.asked[-1].headers["authorization"] == HEADERS["Authorization"]
+
+
+def test_a_pause_before_another_try_shows_nothing_of_what_is_quoted() -> None:
+    with RawServer(answer(503, {"detail": f"No {SECRET}", "a": HEADERS}, {"Retry-After": "0"})) as server:
+        error = failure(server.url, "sse", CALLS["call"], retries=1)
+        assert len(server.requests) == 2
+    assert "No ***." in str(error)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "sk+0/a==",
+        r"sk+0\/a==",
+        r"sk\u002b0\u002Fa\u003d\u003D",
+        "sk%2b0%2Fa%3D=",
+        "sk&plus;0&sol;a&equals;&#61;",
+        "sk&#x2B;0&#47;a&#0061;=",
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-API-Key", "{}"),
+        ("authorization", "Bearer {}"),
+        ("Authorization", "{}"),
+        ("Proxy-Authorization", "bearer {}"),
+        ("Cookie", 'a=b; session="{}"'),
+        ("X-Tenant-Token", " {}"),
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_written(name: str, value: str, quoted: str) -> None:
+    secrets = Secrets({name: value.format("sk+0/a=="), "Accept": "application/json"})
+    assert secrets.hidden(f"a {quoted} b application/json".encode()) == b"a *** b application/json"
+
+
+def test_a_password_is_hidden_in_the_clear_too() -> None:
+    secrets = Secrets({"Authorization": b"Basic dXNlcjpwYXNzd29yZDE="})
+    assert secrets.hidden_in_text("dXNlcjpwYXNzd29yZDE= is user:password1") == "*** is user:***"
+
+
+def test_what_is_too_short_to_be_a_secret_is_let_stand() -> None:
+    assert Secrets({"x-api-key": "invalid"}).hidden_in_text("invalid key") == "invalid key"
+
+
+def test_data_comes_as_it_is() -> None:
+    with RawServer(answer(200, {"thread_id": SECRET})) as server, Client(server.url, api_key=SECRET) as client:
+        assert client.threads.get(THREAD).thread_id == SECRET
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda peer: peer.close(4401, f"no key {SECRET}"),
+        lambda peer: peer.close(1011, f"Bearer {SECRET}"),
+        lambda peer: peer.send_text(f"no JSON: {SECRET}"),
+        lambda peer: peer.send_text(f'["{SECRET}"]'),
+    ],
+)
+def test_a_websocket_that_is_refused_later_shows_nothing(refuse: Callable[[Peer], None]) -> None:
+    with ThreadServer() as server:
+        source = server.transport().open_run(dataclasses.replace(server.start(), headers=HEADERS))
+        refuse(server.peer())
+        with contextlib.closing(source), pytest.raises(LgsyncError, match=r"\*\*\*") as caught:
+            next(source)
+        for shown in shown_of(caught.value):
+            assert SECRET not in shown
+
+
+def test_a_stream_that_is_refused_in_its_first_event_shows_nothing() -> None:
+    event = json.dumps({"error": "HTTPException", "message": f"403: not for {SECRET}"})
+    body = f"event: error\ndata: {event}\n\n".encode()
+    with RawServer(answer(200, body, {"Content-Type": "text/event-stream"})) as server:
+        error = failure(server.url, "sse", lambda client: list(client.runs.join_stream(THREAD, "r")))
+    assert "not for ***" in str(error)
 
 
 # What is shown where nothing failed
