@@ -47,6 +47,7 @@ from .official import get_sync_client
 from .parts import StreamPart, Undecoded
 from .run_defaults import RunDefaults
 from .run_stream import RunStream
+from .thread_events import ThreadEvents
 
 __all__ = [
     "APIStatusError",
@@ -79,6 +80,7 @@ __all__ = [
     "StateMismatch",
     "StreamLost",
     "StreamPart",
+    "ThreadEvents",
     "Undecoded",
     "UnprocessableEntityError",
     "UnsupportedByTransport",

@@ -63,6 +63,9 @@ UNCHANGED: Any = _Unchanged()
 DEFAULT_TIMEOUT = Timeout()
 _RUN_DEFAULTS = RunDefaults()
 
+_RESOURCES = ("assistants", "threads", "runs", "crons", "store", "http")
+_ITS_OWN = frozenset([*_RESOURCES, "transport", "_common", "_owns_transport", "_rest"])
+
 
 class Client:
     """A blocking client for one LangGraph server.
@@ -163,6 +166,8 @@ class Client:
         if deadline is not UNCHANGED:
             settings = settings._replace(deadline=checked(deadline))
         view = Client.__new__(type(self))
+        # What a class of the caller's keeps besides goes along.
+        vars(view).update(vars(self))
         view._use(self.transport, settings, self._common, owns=False)
         return view
 
@@ -223,7 +228,8 @@ class Client:
     def __reduce__(self) -> Tuple[Any, ...]:
         settings = self._rest.settings
         own = {"headers": settings.headers, "timeout": settings.timeout, "deadline": settings.deadline}
-        return _client_over, (type(self), self.transport, own, self._common)
+        besides = {name: value for name, value in vars(self).items() if name not in _ITS_OWN}
+        return _client_over, (type(self), self.transport, own, self._common), besides or None
 
 
 def _client_over(cls: Type[Client], transport: Transport, own: Mapping[str, Any], common: _Common) -> Client:

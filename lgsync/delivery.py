@@ -22,6 +22,7 @@ from .errors import (
     ClientClosed,
     ConfigurationError,
     ConnectionLost,
+    DeadlineExceeded,
     DecodeError,
     LgsyncError,
     NotFoundError,
@@ -674,10 +675,10 @@ class Delivery:
 
 def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncError:
     """The error of a request that starts a run; if its answer was lost, it says what nobody can know."""
-    if not isinstance(error, ConnectionLost):
+    if not isinstance(error, (ConnectionLost, DeadlineExceeded)):
         return error
     look = f"look with client.runs.list({thread_id!r}) before you start another" if thread_id else "nobody can tell"
-    return type(error)(f"{str(error).rstrip('.')}. A run may have begun all the same: {look}", url=error.url)
+    return error.saying(f"A run may have begun all the same: {look}")
 
 
 def _assistant_of(start: Union[RunStart, RunJoin]) -> Optional[str]:

@@ -27,7 +27,7 @@ Each says what failed, for which URL, thread or run, and what to do. Each can be
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Tuple, Type
+from typing import Any, Dict, Mapping, Optional, Tuple, Type, TypeVar
 
 from .bodies import field_of, is_page, words_of
 
@@ -60,7 +60,10 @@ __all__ = [
 ]
 
 
-def _rebuild(cls: Type[LgsyncError], message: str, fields: Dict[str, Any]) -> LgsyncError:
+E = TypeVar("E", bound="LgsyncError")
+
+
+def _rebuild(cls: Type[E], message: str, fields: Dict[str, Any]) -> E:
     error = cls.__new__(cls, message)
     Exception.__init__(error, message)
     error.__dict__.update(fields)
@@ -77,6 +80,11 @@ class LgsyncError(Exception):
     def message(self) -> str:
         """What failed, where, and what to do."""
         return str(self)
+
+    def saying(self: E, more: str) -> E:
+        """The same error with a further sentence."""
+        said = str(self)
+        return _rebuild(type(self), f"{said}{'' if said.endswith(('.', '?')) else '.'} {more}", self.__dict__)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return _rebuild, (type(self), str(self), dict(self.__dict__))
@@ -211,11 +219,6 @@ class APIStatusError(LgsyncError):
         self.code: Optional[str] = _optional_text(field_of(body, "code"))
         self.param: Optional[str] = _optional_text(field_of(body, "param"))
         self.type: Optional[str] = _optional_text(field_of(body, "type"))
-
-    def saying(self, more: str) -> APIStatusError:
-        """The same error with a further sentence."""
-        rebuilt: APIStatusError = _rebuild(type(self), f"{str(self).rstrip('.')}. {more}", self.__dict__)  # type: ignore[assignment]
-        return rebuilt
 
 
 class BadRequestError(APIStatusError):

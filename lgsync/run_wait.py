@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Callable, Mapping, NamedTuple
 
 from .cursor import Cursor
 from .deadline import Deadline
@@ -39,13 +39,14 @@ class RunWait(NamedTuple):
     params: Mapping[str, Any]
     cancels: bool
 
-    def values(self) -> Any:
-        """What ``GET /threads/{thread_id}/runs/{run_id}/join`` gives at the run's end.
+    def values(self, begun: Callable[[], None] = lambda: None) -> Any:
+        """Call ``begun``, and give what ``GET /threads/{thread_id}/runs/{run_id}/join`` gives at the run's end.
 
         For a run that paused: the state's values, and what it waits for as ``__interrupt__``. Raises DeadlineExceeded,
         StreamLost if the server stays away, and the server's own error if it refuses.
         """
         try:
+            begun()
             values = self._ask(f"{self._path}/join")
             if _is_event(values):
                 # Of the event protocol's runs, who waits live gets the last event, with one of several interrupts.

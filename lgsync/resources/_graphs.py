@@ -7,11 +7,11 @@ import re
 from typing import Any, Dict, Iterator, List
 from uuid import UUID
 
-from ..errors import APIStatusError, LgsyncError
+from ..errors import APIStatusError, LgsyncError, UnprocessableEntityError
 from ..rest import Rest
 from ..transport import Timeout
 
-__all__ = ["known_graphs_named"]
+__all__ = ["id_advised", "known_graphs_named"]
 
 # An error is not held up for longer.
 _BRIEF = Timeout(2.0, 5.0)
@@ -30,10 +30,24 @@ def known_graphs_named(rest: Rest, assistant_id: Any) -> Iterator[None]:
     try:
         yield
     except APIStatusError as exc:
-        told = _naming_known_graphs(exc, rest, assistant_id)
+        told = exc if assistant_id is None else _naming_known_graphs(exc, rest, assistant_id)
         if told is exc:
             raise
         raise told from exc
+
+
+@contextlib.contextmanager
+def id_advised(assistant_id: Any) -> Iterator[None]:
+    """Within, an error of a request that takes an assistant's id says so if it was given a graph's name."""
+    try:
+        yield
+    except UnprocessableEntityError as exc:
+        if _is_uuid(str(assistant_id)):
+            raise
+        advice = (
+            f"If {assistant_id!r} is a graph, client.assistants.search(graph_id={assistant_id!r}) finds its assistants"
+        )
+        raise exc.saying(advice) from exc
 
 
 def _naming_known_graphs(error: APIStatusError, rest: Rest, assistant_id: Any) -> APIStatusError:

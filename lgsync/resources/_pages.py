@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Callable, Hashable, Iterator, List, Optional, Sequence, Set, TypeVar
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ResponseError
 
 __all__ = ["by_last", "by_offset", "with_key"]
 
 T = TypeVar("T")
+
+# Servers refuse more.
+_LARGEST_PAGE = 1000
 
 
 def by_offset(
@@ -35,8 +38,8 @@ def by_last(page: Callable[[int, Optional[T]], Sequence[T]], *, limit: Optional[
 def _check(limit: Optional[int], page_size: int) -> None:
     if limit is not None and limit < 0:
         raise ConfigurationError(f"limit must be how many to give at most, or None for all; not {limit!r}")
-    if page_size < 1:
-        raise ConfigurationError(f"page_size must be at least 1, not {page_size!r}")
+    if not 1 <= page_size <= _LARGEST_PAGE:
+        raise ConfigurationError(f"page_size must be from 1 to {_LARGEST_PAGE}, not {page_size!r}")
 
 
 def _by_last(page: Callable[[int, Optional[T]], Sequence[T]], limit: Optional[int], page_size: int) -> Iterator[T]:
@@ -61,14 +64,18 @@ def _by_offset(
     page: Callable[[int, int], Sequence[T]], key: Callable[[T], Hashable], limit: Optional[int], page_size: int
 ) -> Iterator[T]:
     given: Set[Hashable] = set()
+    before: List[Hashable] = []
     offset = 0
     while limit is None or len(given) < limit:
         count = page_size if limit is None else min(page_size, limit - len(given))
         found = page(count, offset)
-        offset += len(found)
-        for one in found:
-            if key(one) not in given:
-                given.add(key(one))
+        keys = [key(one) for one in found]
+        if keys and keys == before:
+            raise ResponseError("The server gives the same page again and again: it ignores offset", url="", status=200)
+        offset, before = offset + len(found), keys
+        for one, its_key in zip(found, keys):
+            if its_key not in given:
+                given.add(its_key)
                 yield one
         if len(found) < count:
             return

@@ -6,11 +6,13 @@ import warnings
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union, get_args
 
 from ..errors import ConfigurationError, WrongType
+from ..paths import segment
+from ..plain import Unfit, plain
 from ..schema import DisconnectMode, Durability, IfNotExists, MultitaskStrategy, OnCompletionBehavior
 from ..transport import STREAM_MODES
 from ._options import check_choice, drop_unset, plain_checkpoint
 
-__all__ = ["checked_modes", "run_body", "run_fields", "warn_of_checkpoint_during"]
+__all__ = ["checked_modes", "run_body", "run_fields", "unknown_fields", "warn_of_checkpoint_during"]
 
 #: The fields of a run's body, by the parameter that sets each.
 _FIELDS = {
@@ -54,7 +56,7 @@ _CHOICES: Mapping[str, Tuple[str, ...]] = {
     "durability": get_args(Durability),
 }
 
-_MAPPINGS = ("command", "config", "metadata", "langsmith_tracing")
+_MAPPINGS = ("command", "config", "metadata", "langsmith_tracer")
 
 
 def run_body(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
@@ -62,7 +64,7 @@ def run_body(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
 
     ``fields`` are given as the API names them, and win.
     """
-    if not arguments["assistant_id"]:
+    if not arguments.get("assistant_id"):
         raise ConfigurationError("assistant_id must be an assistant's id or a graph's name, not empty")
     return run_fields(arguments, **fields)
 
@@ -71,19 +73,41 @@ def run_fields(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
     """The same, where no assistant need be named: what is to change of the runs of a schedule."""
     if arguments.get("input") is not None and arguments.get("command") is not None:
         raise ConfigurationError("Give input or command, not both: an answer to an interrupt goes into the command")
-    for name in _MAPPINGS:
-        value = arguments.get(name)
-        if value is not None and not isinstance(value, Mapping):
-            raise WrongType(f"{name} must be a mapping such as a dict, not {type(value).__name__}")
     for name, choices in _CHOICES.items():
         check_choice(name, arguments.get(name), choices)
     named = {field: arguments[name] for name, field in _FIELDS.items() if name in arguments}
     if "assistant_id" in named:
+        segment(named["assistant_id"], "assistant_id")
         named["assistant_id"] = str(named["assistant_id"])
+    for name in _MAPPINGS:
+        named[name] = _mapping(name, named.get(name))
     named["checkpoint"] = plain_checkpoint(named.get("checkpoint"))
-    if named.get("command") is not None:
-        named["command"] = _without_nulls(named["command"])
     return drop_unset({**named, **fields})
+
+
+def unknown_fields(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Those that no parameter sets."""
+    return {name: value for name, value in fields.items() if name not in _FIELDS}
+
+
+def _mapping(name: str, value: Any) -> Optional[Mapping[str, Any]]:
+    """The value as a mapping, which a dataclass and a model may stand for."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return _without_nulls(value) if name == "command" else value
+    try:
+        taken = plain(value)
+    except Unfit:
+        taken = None
+    if not isinstance(taken, Mapping):
+        raise WrongType(f"{name} must be a mapping such as a dict, not {type(value).__name__}")
+    # Of a class, a field that was never set cannot be told from one that was set to nothing.
+    return {field: held for field, held in taken.items() if held is not None and not _is_empty_tuple(held)}
+
+
+def _is_empty_tuple(value: Any) -> bool:
+    return isinstance(value, tuple) and not value
 
 
 def _without_nulls(command: Mapping[str, Any]) -> Dict[str, Any]:

@@ -24,7 +24,7 @@ from ..parsing import parse
 from ..paths import segment
 from ..rest import Rest
 from ..schema import AssistantSortBy, Config, Json, OnConflictBehavior, SortOrder
-from ._graphs import known_graphs_named
+from ._graphs import id_advised, known_graphs_named
 from ._options import TimeoutValue, call_options, check_choice, drop_empty, drop_unset
 from ._pages import by_offset, with_key
 
@@ -78,9 +78,10 @@ class AssistantsClient:
         """The assistant of that id (``GET /assistants/{assistant_id}``)."""
         from ..models import Assistant
 
-        return self._rest.model(
-            Assistant, "GET", _path(assistant_id), **call_options(headers, params, timeout, deadline)
-        )
+        with id_advised(assistant_id):
+            return self._rest.model(
+                Assistant, "GET", _path(assistant_id), **call_options(headers, params, timeout, deadline)
+            )
 
     def get_graph(
         self,
@@ -99,7 +100,9 @@ class AssistantsClient:
         from ..models import Graph
 
         path = f"{_path(assistant_id)}/graph"
-        return self._rest.model(Graph, "GET", path, **call_options(headers, params, timeout, deadline, {"xray": xray}))
+        options = call_options(headers, params, timeout, deadline, {"xray": xray})
+        with id_advised(assistant_id):
+            return self._rest.model(Graph, "GET", path, **options)
 
     def get_schemas(
         self,
@@ -114,7 +117,8 @@ class AssistantsClient:
         from ..models import GraphSchema
 
         path = f"{_path(assistant_id)}/schemas"
-        return self._rest.model(GraphSchema, "GET", path, **call_options(headers, params, timeout, deadline))
+        with id_advised(assistant_id):
+            return self._rest.model(GraphSchema, "GET", path, **call_options(headers, params, timeout, deadline))
 
     def get_subgraphs(
         self,
@@ -137,7 +141,8 @@ class AssistantsClient:
         if namespace is not None:
             path = f"{path}/{segment(namespace, 'namespace')}"
         options = call_options(headers, params, timeout, deadline, {"recurse": recurse})
-        return self._rest.model(Dict[str, GraphSchema], "GET", path, **options)
+        with id_advised(assistant_id):
+            return self._rest.model(Dict[str, GraphSchema], "GET", path, **options)
 
     def create(
         self,

@@ -24,7 +24,7 @@ from typing import (
 from ..answers import data_of
 from ..cursor import Cursor, Place
 from ..delivery import may_have_started
-from ..errors import ConfigurationError, ConnectionLost, run_error
+from ..errors import ConfigurationError, ConnectionLost, DeadlineExceeded, WrongType, run_error
 from ..parsing import state_as
 from ..parts import as_v2
 from ..paths import ids_in, segment
@@ -56,7 +56,7 @@ from ..transport import RunJoin, RunStart
 from ._graphs import known_graphs_named
 from ._options import TimeoutValue, call_options, check_choice, drop_unset, params_of, timeout_of
 from ._pages import by_offset, with_key
-from ._run_body import checked_modes, run_body, warn_of_checkpoint_during
+from ._run_body import checked_modes, run_body, unknown_fields, warn_of_checkpoint_during
 from ._run_streams import FROM_THE_START, START, RunStreams, run_path, runs_path
 
 if TYPE_CHECKING:
@@ -405,7 +405,9 @@ class RunsClient:
         modes = checked_modes(stream_mode or self._defaults.stream_mode or ("messages-tuple", "updates"))
         body = run_body(locals(), stream_mode=list(modes))
         options = call_options(headers, params, timeout, deadline, json=body)
-        return self._created(thread_id, assistant_id, on_run_created, options)
+        run = self._created(thread_id, assistant_id, options)
+        _tell(on_run_created, run.run_id, run.thread_id)
+        return run
 
     def create_batch(
         self,
@@ -419,7 +421,7 @@ class RunsClient:
         """Start several runs with one request (``POST /runs/batch``); each payload is what :meth:`create` takes."""
         from ..models import Run
 
-        bodies = [_batched(payload) for payload in payloads]
+        bodies = _batched(payloads)
         return self._rest.model(
             List[Run], "POST", "/runs/batch", **call_options(headers, params, timeout, deadline, json=bodies)
         )
@@ -508,14 +510,18 @@ class RunsClient:
         """
         warn_of_checkpoint_during(checkpoint_during)
         cancels = self._streams.on_close(on_close, self._defaults.on_close) == "cancel"
+        if thread_id is None and on_disconnect is None and cancels:
+            # Nothing names the thread of such a run, so only the server itself can cancel it.
+            on_disconnect = "cancel"
         options = call_options(headers, params, timeout, deadline, json=run_body(locals()))
         if thread_id is None or on_disconnect is not None:
             values = self._awaited(thread_id, assistant_id, on_run_created, options)
             return _values_of(values, raise_error, model, thread_id, None)
         end = self._rest.deadline(deadline)
-        run_id = self._created(thread_id, assistant_id, on_run_created, options).run_id
-        wait = self._streams.waiting(thread_id, run_id, end, cancels, headers, params, timeout)
-        return _values_of(wait.values(), raise_error, model, thread_id, run_id)
+        run = self._created(thread_id, assistant_id, options)
+        wait = self._streams.waiting(thread_id, run.run_id, end, cancels, headers, params, timeout)
+        values = wait.values(lambda: _tell(on_run_created, run.run_id, run.thread_id))
+        return _values_of(values, raise_error, model, thread_id, run.run_id)
 
     @overload
     def join(
@@ -680,6 +686,8 @@ class RunsClient:
         """
         check_choice("action", action, get_args(CancelAction))
         check_choice("status", status, get_args(BulkCancelRunsStatus))
+        if thread_id is None and not run_ids and status is None:
+            raise ConfigurationError("Say which runs to cancel: a thread_id with run_ids, or a status")
         body = drop_unset({"thread_id": thread_id, "run_ids": list(run_ids) if run_ids else None, "status": status})
         options = call_options(headers, params, timeout, deadline, {"action": action}, json=body)
         self._rest.accepted("POST", "/runs/cancel", **options)
@@ -697,16 +705,11 @@ class RunsClient:
         """Delete the record of a run that has ended (``DELETE /threads/{thread_id}/runs/{run_id}``)."""
         self._rest.accepted("DELETE", run_path(thread_id, run_id), **call_options(headers, params, timeout, deadline))
 
-    def _created(
-        self, thread_id: Optional[str], assistant_id: str, on_run_created: Optional[OnRunCreated], options: CallOptions
-    ) -> Run:
+    def _created(self, thread_id: Optional[str], assistant_id: str, options: CallOptions) -> Run:
         from ..models import Run
 
         with self._starting(thread_id, assistant_id):
-            run = self._rest.model(Run, "POST", runs_path(thread_id), **options)
-        if on_run_created is not None:
-            on_run_created({"run_id": run.run_id, "thread_id": run.thread_id})
-        return run
+            return self._rest.model(Run, "POST", runs_path(thread_id), **options)
 
     def _awaited(
         self, thread_id: Optional[str], assistant_id: str, on_run_created: Optional[OnRunCreated], options: CallOptions
@@ -715,8 +718,7 @@ class RunsClient:
         with self._starting(thread_id, assistant_id):
             answer = self._rest.answer("POST", f"{runs_path(thread_id)}/wait", **options)
         told = ids_in(answer.headers)
-        if on_run_created is not None and told.run_id is not None:
-            on_run_created({"run_id": told.run_id, "thread_id": told.thread_id})
+        _tell(on_run_created, told.run_id, told.thread_id)
         return data_of(answer, "POST")
 
     @contextlib.contextmanager
@@ -724,13 +726,20 @@ class RunsClient:
         try:
             with known_graphs_named(self._rest, assistant_id):
                 yield
-        except ConnectionLost as exc:
+        except (ConnectionLost, DeadlineExceeded) as exc:
             raise may_have_started(exc, thread_id) from exc
 
 
-def _batched(payload: RunCreate) -> Dict[str, Any]:
-    thread_id = payload.get("thread_id")
-    return run_body(payload, **({} if thread_id is None else {"thread_id": str(thread_id)}))
+def _batched(payloads: Sequence[RunCreate]) -> List[Dict[str, Any]]:
+    """The bodies of a batch; a field that is not known here is the server's to judge."""
+    if isinstance(payloads, (str, bytes, Mapping)) or not all(isinstance(each, Mapping) for each in payloads):
+        raise WrongType("payloads must be a list of mappings, each with what create() takes")
+    return [run_body(each, **unknown_fields(each)) for each in payloads]
+
+
+def _tell(on_run_created: Optional[OnRunCreated], run_id: Optional[str], thread_id: Optional[str]) -> None:
+    if on_run_created is not None and run_id is not None:
+        on_run_created({"run_id": run_id, "thread_id": thread_id})
 
 
 def _checked(value: str, what: str) -> str:

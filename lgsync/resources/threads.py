@@ -21,7 +21,7 @@ from typing import (
     overload,
 )
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ResponseError
 from ..parsing import state_as
 from ..paths import segment
 from ..policy import Policy
@@ -593,7 +593,7 @@ class ThreadsClient:
             return self.get_history(
                 thread_id,
                 limit=count,
-                before=before if last is None else last.checkpoint,
+                before=before if last is None else _position_of(last),
                 metadata=metadata,
                 checkpoint=checkpoint,
                 select=fields,
@@ -651,6 +651,16 @@ class ThreadsClient:
 def _checked(thread_id: str) -> str:
     segment(thread_id, "thread_id")
     return str(thread_id)
+
+
+def _position_of(state: ThreadState) -> Union[str, CheckpointLike]:
+    """What the next page of a history comes before."""
+    position = state.checkpoint or state.checkpoint_id
+    if not position:
+        raise ResponseError(
+            "The server names no checkpoint of a state, so no more can be asked for", url="", status=200
+        )
+    return position
 
 
 def _path(thread_id: str) -> str:

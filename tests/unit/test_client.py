@@ -198,3 +198,19 @@ def test_leaving_the_client_closes_its_transport() -> None:
     with Client(transport=Closing()):
         assert closed == []
     assert closed == [True]
+
+
+class Named(Client):
+    """A client class of a program's own."""
+
+    tag = ""
+
+
+def test_what_a_class_of_the_callers_keeps_goes_along_with_views_and_pickles() -> None:
+    client = Named("http://server")
+    client.tag = "mine"
+    view = client.with_options(timeout=5)
+    copied = pickle.loads(pickle.dumps(client))
+    assert [type(one) for one in (view, copied)] == [Named, Named]
+    assert [one.tag for one in (view, copied)] == ["mine", "mine"]
+    assert copied.transport is not client.transport

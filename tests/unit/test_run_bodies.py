@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Dict, List, Tuple
 
 import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport
 
 from lgsync import Client, NotFoundError
+from lgsync.errors import ConfigurationError, WrongType
 from lgsync.transport import RunStart
 
 RECORD = {"thread_id": THREAD, "run_id": RUN, "status": "pending"}
@@ -119,3 +121,63 @@ def test_cancelling_a_finished_run_is_a_not_found_error() -> None:
     with pytest.raises(NotFoundError, match="is not active") as caught:
         Client(transport=transport).runs.cancel(THREAD, RUN)
     assert caught.value.status_code == 404
+
+
+# -- what may stand for a mapping, and what may not -----------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Answer:
+    """Like the Command of a graph's own library."""
+
+    graph: Any = None
+    update: Any = None
+    resume: Any = None
+    goto: Any = ()
+
+
+def test_a_dataclass_is_a_command_of_the_fields_that_are_set() -> None:
+    assert started("stream", command=Answer(resume="yes"))[1]["command"] == {"resume": "yes"}
+
+
+@pytest.mark.parametrize("name", ["config", "metadata", "command"])
+@pytest.mark.parametrize("value", ["text", b"bytes", 7, ["a"], dict], ids=repr)
+def test_what_is_no_mapping_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(WrongType, match=f"{name} must be a mapping"):
+        started("stream", **{name: value})
+
+
+@pytest.mark.parametrize("assistant_id", [b"agent", 1.5, ["agent"]], ids=repr)
+def test_an_assistant_is_named_by_text(assistant_id: Any) -> None:
+    with pytest.raises(WrongType, match="assistant_id must be an id"):
+        Client(transport=ScriptedTransport(ScriptedSource([]))).runs.stream(THREAD, assistant_id)
+
+
+# -- batches --------------------------------------------------------------------------------------------------------
+
+
+def batch_of(*payloads: Any) -> Any:
+    transport = ScriptedTransport(answers={"POST /runs/batch": (200, [])})
+    Client(transport=transport).runs.create_batch(list(payloads))
+    return transport.requests[0][2]
+
+
+def test_a_batch_sends_fields_that_are_not_known_here() -> None:
+    sent = {"assistant_id": "agent", "thread_id": THREAD, "langsmith_tracer": {"project_name": "p"}, "new_field": 1}
+    assert batch_of(sent) == [sent]
+
+
+def test_a_batch_without_an_assistant_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="assistant_id must be"):
+        batch_of({"input": {}})
+
+
+@pytest.mark.parametrize("payloads", [{"assistant_id": "agent"}, ["agent"], "agent"], ids=repr)
+def test_a_batch_is_a_list_of_mappings(payloads: Any) -> None:
+    with pytest.raises(WrongType, match="payloads must be a list of mappings"):
+        Client(transport=ScriptedTransport()).runs.create_batch(payloads)
+
+
+def test_cancelling_nothing_in_particular_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="Say which runs to cancel"):
+        Client(transport=ScriptedTransport()).runs.cancel_many()

@@ -6,6 +6,7 @@ import pytest
 from scripted import RUN, THREAD, ScriptedTransport
 
 from lgsync.client import Client
+from lgsync.errors import DeadlineExceeded
 
 JOIN = f"GET /threads/{THREAD}/runs/{RUN}/join"
 STATE = f"GET /threads/{THREAD}/state"
@@ -36,3 +37,39 @@ def test_a_run_that_paused_so_has_its_values_and_all_that_it_waits_for() -> None
 def test_values_that_look_like_an_event_in_part_are_values(field: str) -> None:
     values = {name: value for name, value in EVENT.items() if name != field}
     assert joined(values) == values
+
+
+RUNS = f"/threads/{THREAD}/runs"
+STARTED = {f"POST {RUNS}": (200, {"run_id": RUN, "thread_id": THREAD}), JOIN: (200, VALUES)}
+
+
+def fail(run: Any) -> None:
+    raise ZeroDivisionError
+
+
+def test_who_is_told_of_the_run_and_fails_leaves_no_run_behind() -> None:
+    transport = ScriptedTransport(answers=STARTED)
+    with pytest.raises(ZeroDivisionError):
+        Client(transport=transport).runs.wait(THREAD, "agent", on_run_created=fail)
+    assert transport.cancelled.is_set()
+
+
+def test_who_is_told_of_the_run_and_fails_leaves_it_going_if_that_was_asked() -> None:
+    transport = ScriptedTransport(answers=STARTED)
+    with pytest.raises(ZeroDivisionError):
+        Client(transport=transport).runs.wait(THREAD, "agent", on_run_created=fail, on_close="continue")
+    assert not transport.cancelled.is_set()
+
+
+@pytest.mark.parametrize(("on_close", "sent"), [("cancel", "cancel"), ("continue", None)])
+def test_a_run_without_a_thread_is_cancelled_by_the_server_when_its_caller_leaves(on_close: Any, sent: Any) -> None:
+    transport = ScriptedTransport(answers={"POST /runs/wait": (200, VALUES)})
+    Client(transport=transport).runs.wait(None, "agent", on_close=on_close)
+    assert transport.requests[0][2].get("on_disconnect") == sent
+
+
+def test_a_deadline_that_passes_while_a_run_is_started_says_that_it_may_go_on() -> None:
+    late = DeadlineExceeded("POST /runs was not over")
+    transport = ScriptedTransport(answers={f"POST {RUNS}": late})
+    with pytest.raises(DeadlineExceeded, match="A run may have begun all the same: look with client.runs.list"):
+        Client(transport=transport).runs.create(THREAD, "agent")
