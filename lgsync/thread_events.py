@@ -18,6 +18,7 @@ from .leaving import in_background
 from .parts import StreamPart, Undecoded
 from .paths import segment
 from .policy import GiveUp, Policy
+from .request_log import tell_of_pause
 from .rest import Rest
 from .thread_catch_up import CatchUp
 from .thread_place import ThreadPlace
@@ -191,7 +192,7 @@ class ThreadEvents:
             limits = self._deadline.within(no_longer(self._join.timeout or self._rest.timeout, ATTEMPT))
             join = dataclasses.replace(self._join, position=position, timeout=limits)
             try:
-                source = self._closing.call(functools.partial(self._open, join), lambda unwanted: unwanted.close())
+                source = self._closing.call(functools.partial(self._rejoined, join), lambda unwanted: unwanted.close())
             except LgsyncError as exc:
                 error = exc
                 continue
@@ -201,6 +202,10 @@ class ThreadEvents:
         if self._closing.is_set():
             self._source.close()
 
+    def _rejoined(self, join: ThreadJoin) -> PartSource:
+        with self._rest.settings.tracing.call("GET", f"{self._path}/stream") as span:
+            return self._open(dataclasses.replace(join, headers={**join.headers, **span.headers}))
+
     def _pause(self, error: LgsyncError, retry: float) -> bool:
         """Wait before the next attempt; True if the stream was closed meanwhile. Raises if there is to be none."""
         if self._closing.is_set():
@@ -209,6 +214,7 @@ class ThreadEvents:
         verdict = self._policy.lost(error, time.monotonic(), retry)
         if isinstance(verdict, GiveUp):
             raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
+        tell_of_pause(verdict, error)
         left = self._deadline.remaining()
         closed = self._closing.wait(verdict if left is None else min(left, verdict))
         if not closed:

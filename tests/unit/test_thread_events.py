@@ -149,6 +149,12 @@ def test_a_connection_that_ends_is_taken_up_where_it_was(end: List[Any]) -> None
     assert len(transport_of(events).calls(RUNS)) == 2
 
 
+def test_a_pause_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="lgsync"):
+        ids(joined(ThreadScript(part("1-0"), CUT), quiet(), ThreadScript(part("1-0"), part("2-0"))), 2)
+    assert [record.getMessage() for record in caplog.records] == ["Trying again in 0.00 s: cut"]
+
+
 def test_a_connection_that_brought_nothing_is_taken_up_from_when_it_was_heard_last() -> None:
     events = joined(ThreadScript(CUT, position="5000-0"), quiet(), ThreadScript(part("6000-0"), NEVER))
     assert ids(events, 1) == ["6000-0"]
