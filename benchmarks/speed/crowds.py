@@ -20,7 +20,7 @@ def threads(url: str, quick: bool) -> List[Finding]:
     most = max(crowd["threads"] for crowd in crowds) - streams
     return [
         *_findings(f"{streams} streams at once, each read in a thread", streams, alone, crowds),
-        Finding("the same: threads per stream, beside its reader", "0", f"{most / streams:g}", most < streams / 10),
+        Finding("the same: threads per stream, beside its reader", "0", f"{most / streams:.2f} at most", most <= 1),
     ]
 
 
