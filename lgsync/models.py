@@ -1,19 +1,43 @@
 """What the REST API answers, as pydantic models with two faces.
 
-As attributes the fields are typed: timestamps are aware datetimes, nested answers are models, and what is absent or
-null is None, or empty. As a dictionary (``thread["created_at"]``, ``.get("…")``, ``in``, ``dict(thread)``, ``for``) an
-answer is the very JSON that the server sent, as in the official client. Fields that no model knows are kept in both.
+As attributes the fields are typed: timestamps are aware datetimes (of one without an offset, UTC is taken), nested
+answers are models, and what is absent or null is None, or empty. As a dictionary (``thread["created_at"]``,
+``.get("…")``, ``in``, ``.items()``, ``dict(thread)``, ``for``) an answer is the very JSON that the server sent, as in
+the official client. Fields that no model knows are kept in both.
+
+One odd field makes no answer useless: what does not fit its type is the attribute just as it was sent. Only the id of
+a thread, a run, an assistant or a cron must be there and be text; and the values of a state must fit the model of your
+own that was given for them.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Dict, Generic, Iterator, List, Mapping, Optional, TypeVar, Union, cast
+from datetime import datetime, timezone
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Dict,
+    Generic,
+    ItemsView,
+    Iterator,
+    KeysView,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     PrivateAttr,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -43,6 +67,7 @@ __all__ = [
     "Item",
     "ListNamespaceResponse",
     "Model",
+    "Record",
     "Run",
     "SearchItem",
     "SearchItemsResponse",
@@ -56,6 +81,13 @@ __all__ = [
 ]
 
 
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+
+
+Timestamp = Annotated[datetime, AfterValidator(_aware)]
+
+
 class Model(BaseModel):
     """The base: attributes are typed, ``[]`` and its kin show what was sent. It cannot be changed."""
 
@@ -64,18 +96,29 @@ class Model(BaseModel):
     #: The field without which data is no such model; None only where a caller asked for some of the others.
     _identified_by: ClassVar[Optional[str]] = None
 
+    #: Further fields that must fit their types.
+    _strict: ClassVar[Tuple[str, ...]] = ()
+
     _sent: Dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
     def _with_what_was_sent(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """A field that is null is as if it were absent."""
+        """A field that is null is as if it were absent; one that does not fit is taken as it is."""
         if not isinstance(data, Mapping):
             return handler(data)
         if cls._identified_by and data.get(cls._identified_by) is None and info.context != PARTIAL:
             raise ValueError(f"{cls._identified_by} is missing")
         fields = cls.model_fields
-        model = handler({name: value for name, value in data.items() if value is not None or name not in fields})
+        given = {name: value for name, value in data.items() if value is not None or name not in fields}
+        try:
+            model = handler(given)
+        except ValidationError as exc:
+            odd = {str(each["loc"][0]) for each in exc.errors(include_url=False, include_context=False) if each["loc"]}
+            odd -= {cls._identified_by, *cls._strict}
+            model = handler({name: value for name, value in given.items() if name not in odd})
+            # Past the validation that they failed.
+            vars(model).update({name: given[name] for name in odd})
         model._sent = dict(data)
         return model
 
@@ -102,12 +145,20 @@ class Model(BaseModel):
         """The field as it was sent, or ``default`` if it was not."""
         return self._sent.get(key, default)
 
-    def keys(self) -> Any:
+    def keys(self) -> KeysView[str]:
         """The names of the fields that the server sent; makes ``dict(model)`` work."""
         return self._sent.keys()
 
 
-class Interrupt(Model):
+class Record(Model):
+    """The base of all models but those with a field named ``items``."""
+
+    def items(self) -> ItemsView[str, Any]:
+        """The fields as they were sent, each with its name."""
+        return self._sent.items()
+
+
+class Interrupt(Record):
     """A pause of a run: ``value`` is what the graph passed to ``interrupt(...)``."""
 
     value: Any = None
@@ -115,7 +166,7 @@ class Interrupt(Model):
     response_schema: Optional[Dict[str, Any]] = None
 
 
-class Checkpoint(Model):
+class Checkpoint(Record):
     """A point in a thread's history."""
 
     thread_id: Optional[str] = None
@@ -124,7 +175,7 @@ class Checkpoint(Model):
     checkpoint_map: Optional[Dict[str, Any]] = None
 
 
-class Thread(Model):
+class Thread(Record):
     """A thread: ``status`` is "idle", "busy", "interrupted" or "error"; ``values`` its latest state.
 
     ``interrupts`` maps task ids to what is waiting for an answer. ``extracted`` is what a search's ``extract`` found.
@@ -133,9 +184,9 @@ class Thread(Model):
     _identified_by: ClassVar[Optional[str]] = "thread_id"
 
     thread_id: str = cast(Any, None)
-    created_at: Optional[datetime] = None
-    updated_at: Optional[datetime] = None
-    state_updated_at: Optional[datetime] = None
+    created_at: Optional[Timestamp] = None
+    updated_at: Optional[Timestamp] = None
+    state_updated_at: Optional[Timestamp] = None
     metadata: Optional[Dict[str, Any]] = None
     status: Union[ThreadStatus, str, None] = None
     config: Optional[Dict[str, Any]] = None
@@ -157,7 +208,7 @@ class Thread(Model):
         )
 
 
-class ThreadTask(Model):
+class ThreadTask(Record):
     """A task that is next in a thread: a node that waits, failed or was interrupted.
 
     ``state`` is its subgraph's, or the checkpoint of that, if subgraphs were asked for.
@@ -173,17 +224,19 @@ class ThreadTask(Model):
     result: Any = None
 
 
-class ThreadState(Model, Generic[State]):
+class ThreadState(Record, Generic[State]):
     """A thread's state at one checkpoint: ``values``, the nodes that are ``next``, and their ``tasks``.
 
     ``values`` is a model of yours where a method was given one.
     """
 
+    _strict: ClassVar[Tuple[str, ...]] = ("values",)
+
     values: State = cast(Any, None)
     next: List[str] = []
     tasks: List[ThreadTask] = []
     metadata: Optional[Dict[str, Any]] = None
-    created_at: Optional[datetime] = None
+    created_at: Optional[Timestamp] = None
     checkpoint: Optional[Checkpoint] = None
     parent_checkpoint: Optional[Checkpoint] = None
     checkpoint_id: Optional[str] = None
@@ -191,19 +244,19 @@ class ThreadState(Model, Generic[State]):
     interrupts: List[Interrupt] = []
 
 
-class ThreadUpdateStateResponse(Model):
+class ThreadUpdateStateResponse(Record):
     """What an update of a thread's state came to: the new checkpoint."""
 
     checkpoint: Optional[Checkpoint] = None
 
 
-class ThreadPruneResponse(Model):
+class ThreadPruneResponse(Record):
     """How many threads were pruned."""
 
     pruned_count: Optional[int] = None
 
 
-class ThreadStorage(Model):
+class ThreadStorage(Record):
     """How much room a thread takes: ``total_bytes``, and what that is made of."""
 
     thread_id: Optional[str] = None
@@ -213,7 +266,7 @@ class ThreadStorage(Model):
     pending_writes: Optional[Dict[str, Any]] = None
 
 
-class Run(Model):
+class Run(Record):
     """A run: ``status`` is "pending", "running", "success", "error", "timeout" or "interrupted" (cancelled)."""
 
     _identified_by: ClassVar[Optional[str]] = "run_id"
@@ -221,8 +274,8 @@ class Run(Model):
     run_id: str = cast(Any, None)
     thread_id: Optional[str] = None
     assistant_id: Optional[str] = None
-    created_at: Optional[datetime] = None
-    updated_at: Optional[datetime] = None
+    created_at: Optional[Timestamp] = None
+    updated_at: Optional[Timestamp] = None
     status: Union[RunStatus, str, None] = None
     metadata: Optional[Dict[str, Any]] = None
     multitask_strategy: Union[MultitaskStrategy, str, None] = None
@@ -230,7 +283,7 @@ class Run(Model):
     kwargs: Optional[Dict[str, Any]] = None
 
 
-class Assistant(Model):
+class Assistant(Record):
     """A graph with a configuration; each update makes a new ``version``."""
 
     _identified_by: ClassVar[Optional[str]] = "assistant_id"
@@ -243,25 +296,27 @@ class Assistant(Model):
     context: Optional[Dict[str, Any]] = None
     metadata: Optional[Dict[str, Any]] = None
     version: Optional[int] = None
-    created_at: Optional[datetime] = None
-    updated_at: Optional[datetime] = None
+    created_at: Optional[Timestamp] = None
+    updated_at: Optional[Timestamp] = None
 
 
-class AssistantsSearchResponse(Model):
+class AssistantsSearchResponse(Record):
     """A page of assistants; ``next`` is the offset of the next page, None on the last one."""
+
+    _strict: ClassVar[Tuple[str, ...]] = ("assistants",)
 
     assistants: List[Assistant] = []
     next: Optional[str] = None
 
 
-class Graph(Model):
+class Graph(Record):
     """A graph as it can be drawn: its ``nodes``, and its ``edges`` with the ids of their ends."""
 
     nodes: List[Dict[str, Any]] = []
     edges: List[Dict[str, Any]] = []
 
 
-class GraphSchema(Model):
+class GraphSchema(Record):
     """The JSON schemas of what a graph takes and gives; None where it has none."""
 
     graph_id: Optional[str] = None
@@ -272,7 +327,7 @@ class GraphSchema(Model):
     context_schema: Optional[Dict[str, Any]] = None
 
 
-class Cron(Model):
+class Cron(Record):
     """A schedule of runs; ``payload`` is what each of them is started with."""
 
     _identified_by: ClassVar[Optional[str]] = "cron_id"
@@ -281,26 +336,26 @@ class Cron(Model):
     assistant_id: Optional[str] = None
     thread_id: Optional[str] = None
     on_run_completed: Union[OnCompletionBehavior, str, None] = None
-    end_time: Optional[datetime] = None
+    end_time: Optional[Timestamp] = None
     schedule: Optional[str] = None
     timezone: Optional[str] = None
-    created_at: Optional[datetime] = None
-    updated_at: Optional[datetime] = None
+    created_at: Optional[Timestamp] = None
+    updated_at: Optional[Timestamp] = None
     payload: Optional[Dict[str, Any]] = None
     user_id: Optional[str] = None
-    next_run_date: Optional[datetime] = None
+    next_run_date: Optional[Timestamp] = None
     metadata: Optional[Dict[str, Any]] = None
     enabled: Optional[bool] = None
 
 
-class Item(Model):
+class Item(Record):
     """A document of the store: ``value``, under ``key`` in ``namespace``."""
 
     namespace: List[str] = []
     key: Optional[str] = None
     value: Dict[str, Any] = {}
-    created_at: Optional[datetime] = None
-    updated_at: Optional[datetime] = None
+    created_at: Optional[Timestamp] = None
+    updated_at: Optional[Timestamp] = None
 
 
 class SearchItem(Item):
@@ -312,16 +367,20 @@ class SearchItem(Item):
 class SearchItemsResponse(Model):
     """A page of what a search of the store found."""
 
+    _strict: ClassVar[Tuple[str, ...]] = ("items",)
+
     items: List[SearchItem] = []
 
 
-class ListNamespaceResponse(Model):
+class ListNamespaceResponse(Record):
     """A page of the store's namespaces, each a path."""
+
+    _strict: ClassVar[Tuple[str, ...]] = ("namespaces",)
 
     namespaces: List[List[str]] = []
 
 
-class ServerInfo(Model):
+class ServerInfo(Record):
     """What a server says of itself; ``flags`` tell what it can do."""
 
     version: Optional[str] = None

@@ -3,11 +3,21 @@ from __future__ import annotations
 import json
 import pickle
 from datetime import datetime, timezone
-from typing import Any, Dict
+from typing import Any, Dict, List, cast
 
 import pytest
+from pydantic import BaseModel, TypeAdapter
 
-from lgsync.models import Checkpoint, Run, Thread, ThreadState
+from lgsync.models import (
+    Assistant,
+    AssistantsSearchResponse,
+    Checkpoint,
+    Cron,
+    Run,
+    SearchItemsResponse,
+    Thread,
+    ThreadState,
+)
 
 THREAD: Dict[str, Any] = {
     "thread_id": "t1",
@@ -104,3 +114,80 @@ def test_the_tasks_of_a_state_are_models_and_dictionaries() -> None:
     assert state.tasks[0].path == ["a", 0]
     assert state["tasks"] == [{"id": "t", "path": ["a", 0]}]
     assert state["values"] == state.values == {"n": 1}
+
+
+def test_what_was_sent_can_be_gone_through_as_a_dictionary_is() -> None:
+    assert list(thread().items()) == list(THREAD.items())
+    assert thread().keys() == THREAD.keys()
+    assert thread().keys() - {"values"} == set(THREAD) - {"values"}
+
+
+def test_a_field_named_items_is_a_field() -> None:
+    page = SearchItemsResponse.model_validate({"items": [{"key": "k", "value": {}}]})
+    assert [dict(one.items()) for one in page.items] == [{"key": "k", "value": {}}]
+    assert list(page) == ["items"]
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05", "2026-01-02T03:04:05Z", "2026-01-02T05:04:05+02:00"])
+def test_timestamps_are_aware(text: str) -> None:
+    one = thread(created_at=text)
+    assert one.created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    assert one["created_at"] == text
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        ("metadata", []),
+        ("created_at", "yesterday"),
+        ("created_at", {}),
+        ("interrupts", ["i1"]),
+        ("interrupts", {"task": ["i1"]}),
+        ("config", "none"),
+        ("status", 7),
+    ],
+)
+def test_a_field_that_does_not_fit_is_as_it_was_sent(name: str, odd: Any) -> None:
+    one = thread(**{name: odd, "updated_at": "2026-01-02T03:04:05Z"})
+    assert getattr(one, name) == one[name] == odd
+    assert one.thread_id == "t1"
+    assert one.updated_at == thread().created_at
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_page_with_an_odd_row_is_a_page() -> None:
+    rows = TypeAdapter(List[Thread]).validate_python([THREAD, {**THREAD, "metadata": [], "created_at": ""}, THREAD])
+    assert [row.metadata for row in rows] == [None, [], None]
+
+
+def test_an_odd_answer_within_one_leaves_the_rest_as_it_is() -> None:
+    state = cast(Any, ThreadState).model_validate({"values": {}, "tasks": [{"id": "t", "path": 3, "name": "n"}]})
+    assert (state.tasks[0].path, state.tasks[0].name) == (3, "n")
+
+
+@pytest.mark.parametrize("model", [Thread, Run, Assistant, Cron])
+@pytest.mark.parametrize("odd", [None, 7, ["t1"]])
+def test_an_id_must_be_there_and_be_text(model: Any, odd: Any) -> None:
+    name = f"{model.__name__.lower()}_id"
+    with pytest.raises(ValueError, match=name):
+        model.model_validate({name: odd, "metadata": []})
+    with pytest.raises(ValueError, match=name):
+        model.model_validate({})
+
+
+def test_the_values_of_a_state_must_fit_a_model_of_ones_own() -> None:
+    class Mine(BaseModel):
+        n: int
+
+    with pytest.raises(ValueError, match=r"1 validation error[\s\S]*values\.n"):
+        ThreadState[Mine].model_validate({"values": {"n": "x"}, "metadata": []})
+    state = ThreadState[Mine].model_validate({"values": {"n": 1}, "metadata": []})
+    assert (state.values.n, state.metadata) == (1, [])
+
+
+@pytest.mark.parametrize("page", [{"items": 3}, {"items": [3]}])
+def test_what_is_no_page_is_none(page: Dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="items"):
+        SearchItemsResponse.model_validate(page)
+    with pytest.raises(ValueError, match="assistant_id"):
+        AssistantsSearchResponse.model_validate({"assistants": [{}]})
