@@ -48,6 +48,13 @@ class CallSettings(NamedTuple):
     retry: Retry = NEVER
     tracing: Tracing = Tracing()
 
+    def __repr__(self) -> str:
+        """Tools that log the variables of a failure show these: the headers by name alone."""
+        return (
+            f"CallSettings(headers={sorted(self.headers)!r}, timeout={self.timeout!r}, deadline={self.deadline!r}, "
+            f"retry={self.retry!r}, tracing={self.tracing!r})"
+        )
+
 
 _NOTHING_SET = CallSettings()
 

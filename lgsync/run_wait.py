@@ -39,6 +39,14 @@ class RunWait(NamedTuple):
     params: Mapping[str, Any]
     cancels: bool
 
+    def __repr__(self) -> str:
+        """Tools that log the variables of a failure show these: the headers by name alone, as the query."""
+        return (
+            f"RunWait(thread_id={self.thread_id!r}, run_id={self.run_id!r}, deadline={self.deadline!r}, "
+            f"timeout={self.timeout!r}, headers={sorted(self.headers)!r}, params={sorted(self.params)!r}, "
+            f"cancels={self.cancels!r})"
+        )
+
     def values(self, begun: Callable[[], None] = lambda: None) -> Any:
         """Call ``begun``, and give what ``GET /threads/{thread_id}/runs/{run_id}/join`` gives at the run's end.
 

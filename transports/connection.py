@@ -94,6 +94,10 @@ class Target(NamedTuple):
     tls: Optional[ssl.SSLContext]
     proxy: Optional[str]
 
+    def __repr__(self) -> str:
+        """Tools that log the variables of a failure show these: the headers by name alone."""
+        return f"Target({self.shown_url!r}, headers={sorted(self.headers)!r})"
+
     @classmethod
     def of(
         cls, session: requests.Session, url: str, headers: Mapping[str, str], params: Optional[Mapping[str, Any]] = None

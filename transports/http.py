@@ -190,6 +190,13 @@ class _Call(NamedTuple):
     #: time.monotonic() by which all must be over.
     end: Optional[float]
 
+    def __repr__(self) -> str:
+        """Tools that log the variables of a failure show these: the headers by name alone, as the query."""
+        return (
+            f"_Call({self.method} {self.path}, params={sorted(self.params or ())!r}, "
+            f"headers={sorted(self.headers)!r}, timeout={self.timeout!r})"
+        )
+
     @classmethod
     def of(
         cls,

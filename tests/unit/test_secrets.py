@@ -12,12 +12,19 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, 
 
 import pytest
 from lgsync.transports._hiding import Secrets
+from lgsync.transports.connection import Target
+from lgsync.transports.http import _Call
 from rawserver import Connection, RawServer, answer, refused_port
+from requests.structures import CaseInsensitiveDict
 from thread_server import THREAD, Peer, ThreadServer
 
 from lgsync import Client
+from lgsync.deadline import Deadline
 from lgsync.errors import LgsyncError
-from lgsync.transport import RunJoin, RunStart
+from lgsync.policy import Policy
+from lgsync.rest import CallSettings, Rest
+from lgsync.run_wait import RunWait
+from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -280,8 +287,27 @@ def test_no_repr_shows_a_secret(transport: str) -> None:
 
 
 def test_what_is_asked_of_a_transport_does_not_show_the_headers_of_the_call() -> None:
-    asked: Tuple[Any, ...] = (RunStart("t", {}, headers=HEADERS), RunJoin("t", "r", headers=HEADERS))
+    query = {"token": SECRET}
+    asked: Tuple[Any, ...] = (
+        RunStart("t", {}, headers=HEADERS, params=query),
+        RunJoin("t", "r", headers=HEADERS, params=query),
+        ThreadJoin("t", headers=HEADERS, params=query),
+    )
     assert SECRET not in repr(asked)
+
+
+def test_what_holds_a_callers_headers_and_query_shows_their_names_alone() -> None:
+    """Tools that log the variables of a failure's frames show it."""
+    query = {"token": SECRET}
+    with Client("http://host", api_key=SECRET) as client:
+        settings = CallSettings(HEADERS)
+        rest = Rest(client.transport, settings)  # type: ignore[attr-defined]
+        wait = RunWait(rest, "t", "r", Policy(budget=1, idle=None), Deadline(None), Timeout(), HEADERS, query, True)
+        call = _Call.of("GET", "/", query, None, CaseInsensitiveDict(HEADERS), Timeout())
+        target = Target("http://host/?token=" + SECRET, HEADERS, None, f"http://user:{SECRET}@proxy")
+        for shown in map(repr, (settings, wait, call, target)):
+            assert SECRET not in shown
+            assert "Authorization" in shown
 
 
 def test_an_error_that_is_raised_while_a_secret_is_at_hand_does_not_take_it_along() -> None:
