@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Union
+from typing import Any, Union, cast
 
 from pydantic_core import from_json
 
 from .errors import ConfigurationError
-from .plain import plain, rebuilt
+from .plain import GREATEST, LEAST, plain, rebuilt
 
 __all__ = ["decode", "encode"]
 
-# Numbers that may be beyond 64 bits. That there are so many digits in a row is found at next to no cost; whether they
-# stand where a number can, at some.
-_LARGE = re.compile(rb"(?<![^\[:,])-?[0-9]{19,}(?![^\],}])")
+# Numbers that may be beyond 64 bits: so many digits in a row, which two passes find that cost next to nothing.
+_DIGITS = re.compile(rb"[0-9]+")
 _TO_ZEROS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
 _MANY_DIGITS = b"0" * 19
+_LONGEST = len(str(GREATEST))
 
 
 def decode(text: Union[bytes, bytearray, str], *, strict: bool = False) -> Any:
@@ -54,9 +54,30 @@ def encode(value: Any) -> bytes:
         text = _TO_TEXT.encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as exc:
         return _encoded_anew(value, exc)
-    if _MANY_DIGITS in text.translate(_TO_ZEROS) and _LARGE.search(text):
+    if _may_hold_large_numbers(text):
         rebuilt(value)
     return text
+
+
+def _may_hold_large_numbers(text: bytes) -> bool:
+    """Whether some digits look like a number beyond 64 bits; among commas within a text they would, too."""
+    zeros = text.translate(_TO_ZEROS)
+    begin = zeros.find(_MANY_DIGITS)
+    while begin >= 0:
+        end = cast("re.Match[bytes]", _DIGITS.match(text, begin)).end()
+        if _is_large_number(text, begin, end):
+            return True
+        begin = zeros.find(_MANY_DIGITS, end)
+    return False
+
+
+def _is_large_number(text: bytes, begin: int, end: int) -> bool:
+    if text[begin - 1 : begin] == b"-":
+        begin -= 1
+    if text[begin - 1 : begin] not in b"[:," or text[end : end + 1] not in b"],}":
+        return False
+    # Python makes no number of any number of digits.
+    return end - begin > _LONGEST or not LEAST <= int(text[begin:end]) <= GREATEST
 
 
 def _encoded_anew(value: Any, failure: Exception) -> bytes:

@@ -18,7 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from .errors import ConfigurationError, WrongType
 
-__all__ = ["Unfit", "plain", "rebuilt"]
+__all__ = ["GREATEST", "LEAST", "Unfit", "plain", "rebuilt"]
 
 # What JSON has; every other value is taken a step towards these.
 _SCALARS = (str, int, float, type(None))
@@ -26,8 +26,8 @@ _SCALARS = (str, int, float, type(None))
 # Servers read no deeper; nothing that a person builds comes near.
 _DEEPEST = 1000
 
-# Beyond these, servers read a float, whose digits are others.
-_LEAST, _GREATEST = -(2**63), 2**64 - 1
+#: Beyond these, servers read a float, whose digits are others.
+LEAST, GREATEST = -(2**63), 2**64 - 1
 
 # A path shows so many of its first and last steps.
 _FIRST_STEPS, _LAST_STEPS = 9, 3
@@ -275,7 +275,7 @@ def _checked(value: Any) -> Any:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise _not_a_number(value)
-    elif value is not None and not _LEAST <= value <= _GREATEST:
+    elif value is not None and not LEAST <= value <= GREATEST:
         raise Unfit("an integer of more than 64 bits would reach the graph as a float", "pass it as text")
     return value
 

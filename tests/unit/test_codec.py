@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Callable, List
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lgsync import codec
+from lgsync.errors import ConfigurationError
 
 LEAST, GREATEST = -(2**63), 2**64 - 1
 
@@ -52,3 +54,30 @@ def test_a_number_that_json_has_not_is_let_pass_unless_told_otherwise(text: byte
     assert not math.isfinite(codec.decode(text)["score"])
     with pytest.raises(ValueError, match="."):
         codec.decode(text, strict=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1234567890123456789012", "card 4111111111111111111111, paid", {"9" * 30: 1}, [LEAST, GREATEST, 10**18], "-" * 9],
+)
+@pytest.mark.parametrize("around", [lambda value: value, lambda value: [1, value, 2], lambda value: {"id": value}])
+def test_digits_that_are_no_large_number_cost_no_second_look(
+    value: Any, around: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: List[Any] = []
+    monkeypatch.setattr(codec, "rebuilt", looked.append)
+    assert codec.decode(codec.encode(around(value))) == around(value)
+    assert looked == []
+
+
+@pytest.mark.parametrize("value", [LEAST - 1, GREATEST + 1, -GREATEST, 10**100])
+def test_a_large_number_is_found_behind_many_digits(value: int) -> None:
+    with pytest.raises(ConfigurationError, match=r"\[4\]"):
+        codec.encode(["9" * 40, GREATEST, LEAST, "1,2", value, "x"])
+
+
+@pytest.mark.parametrize("text", ['{"secret": CANARY}', "CANARY", '["CANARY", NaN'])
+def test_what_is_no_json_is_not_kept_by_the_error(text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        codec.decode(text)
+    assert "CANARY" not in repr([caught.value, vars(caught.value)])
