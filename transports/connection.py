@@ -42,7 +42,7 @@ from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout
 from ._failures import translated
 from ._hiding import Secrets
-from .http import MAX_REDIRECTS, REDIRECTS, origin_of, restore_path
+from .http import MAX_REDIRECTS, REDIRECTS, dated, origin_of, restore_path
 
 __all__ = ["Connection", "Target", "open_connection"]
 
@@ -524,7 +524,7 @@ def _refusal(url: str, response: Handshake) -> LgsyncError:
         )
     fields = {name.lower(): value for name, value in response.headers.raw_items()}
     body = codec.encode({"detail": _TOO_OLD}) if status == 404 else bytes(response.body or b"")
-    return error_of(Response(status, fields, body, url), "GET")
+    return error_of(Response(status, dated(fields), body, url), "GET")
 
 
 def _own_auth(session: requests.Session, headers: Mapping[str, str]) -> Any:

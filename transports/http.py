@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import weakref
+from email.utils import formatdate
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -27,7 +28,7 @@ from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
 from ._hiding import Secrets
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of", "restore_path"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "dated", "origin_of", "restore_path"]
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ class HTTPTransport(Transport):
         url = self.url_of(call.path)
         with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
             body = (answer.content or b"") if call.end is None else _read_until(call, ByteStream(answer, url))
-        return Response(answer.status_code, answer.headers, _told(answer, body), url)
+        return Response(answer.status_code, dated(answer.headers), _told(answer, body), url)
 
     def open_stream(
         self,
@@ -338,6 +339,11 @@ class ByteStream:
 
     def _release(self) -> None:
         self._answer.close()
+
+
+def dated(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """An answer's headers, with the time when it came if they tell none (RFC 9110, 6.6.1)."""
+    return headers if "date" in headers else CaseInsensitiveDict({**headers, "Date": formatdate(usegmt=True)})
 
 
 def _secrets_of(answer: requests.Response) -> Secrets:

@@ -31,7 +31,7 @@ from ..paths import ids_in, segment
 from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, ThreadJoin, TransportConfig
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
-from .http import ByteStream, HTTPTransport
+from .http import ByteStream, HTTPTransport, dated
 from .overlap import MISSING, REPEATED, UNSURE, Overlap
 
 __all__ = ["SSESource", "SSETransport", "open_thread"]
@@ -443,7 +443,8 @@ def _unreadable(stream: ByteStream, method: str) -> ResponseError:
 def _no_stream(stream: ByteStream, method: str) -> ResponseError:
     """The error for an answer that is no event stream; raises APIStatusError itself if it is a refusal."""
     if not 200 <= stream.status < 300:
-        refuse_unless_ok(Response(stream.status, stream.headers, stream.read_all(_MAX_ERROR_BYTES), stream.url), method)
+        body = stream.read_all(_MAX_ERROR_BYTES)
+        refuse_unless_ok(Response(stream.status, dated(stream.headers), body, stream.url), method)
     with contextlib.closing(stream):
         # What has come is enough to show; more may never come.
         body = stream.secrets.hidden(stream.read())

@@ -8,7 +8,9 @@ import socket
 import threading
 import time
 import traceback
-from typing import Any, ContextManager, Dict, Optional, Type
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Any, Callable, ContextManager, Dict, List, Optional, Type
 
 import pytest
 import requests
@@ -16,7 +18,15 @@ import responses
 from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
 
-from lgsync.errors import ConfigurationError, ConnectionFailed, ConnectionLost, ConnectionTimeout, LgsyncError
+from lgsync import Client
+from lgsync.errors import (
+    APIStatusError,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    LgsyncError,
+)
 from lgsync.transport import Timeout, TransportConfig
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -355,3 +365,17 @@ def test_what_a_mocked_requests_raises_is_translated_too(raised: Exception, kind
     with responses.RequestsMock() as mock:
         mock.post("http://langgraph.test/threads", body=raised)
         failure_of("http://langgraph.test", kind)
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_a_date_to_try_again_at_counts_from_now_where_an_answer_tells_no_date(transport: str) -> None:
+    asked = {"Retry-After": format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)}
+    calls: List[Callable[[Client], Any]] = [
+        lambda client: client.threads.get("t"),
+        lambda client: client.runs.stream("t", "agent", input={}),
+    ]
+    for call in calls:
+        with RawServer(answer(503, {}, asked)) as server, Client(server.url, transport=transport, retries=0) as client:
+            with pytest.raises(APIStatusError) as caught:
+                call(client)
+            assert caught.value.retry_after == pytest.approx(3600, abs=60)
