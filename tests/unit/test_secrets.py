@@ -14,7 +14,7 @@ import pytest
 from lgsync.transports._hiding import Secrets
 from lgsync.transports.connection import Target
 from lgsync.transports.http import _Call
-from rawserver import Connection, RawServer, answer, refused_port
+from rawserver import PATIENCE, Connection, RawServer, answer, refused_port
 from requests.structures import CaseInsensitiveDict
 from thread_server import THREAD, Peer, ThreadServer
 
@@ -175,7 +175,7 @@ def test_no_answer_brings_out_what_was_sent(
     transport: str, call: Callable[[Client], Any], script: Callable[[Connection], None]
 ) -> None:
     with RawServer(script) as server:
-        failure(server.url, transport, call)
+        failure(server.url, transport, call, timeout=0.5 if script is silent else PATIENCE)
         assert server.requests[0].headers["x-api-key"] == SECRET
 
 
