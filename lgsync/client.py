@@ -15,6 +15,7 @@ from .errors import (
     ConnectionLost,
     DeadlineExceeded,
     InternalServerError,
+    NotFoundError,
     ResponseError,
 )
 from .resources._options import call_options
@@ -196,13 +197,20 @@ class Client:
         """Whether the server is there and well (``GET /ok``); ``check_db=True`` makes it look at its database too.
 
         False if it cannot be reached, does not answer in time, or is no LangGraph server; it is asked once. Raises the
-        errors of 4xx.
+        other errors of 4xx.
         """
         query = {"check_db": 1 if check_db else None}
         options = call_options(headers, params, timeout, deadline, query)
         try:
             answer = Rest(self.transport, self._rest.settings._replace(retry=NEVER)).call("GET", "/ok", **options)
-        except (ConnectionFailed, ConnectionLost, DeadlineExceeded, InternalServerError, ResponseError):
+        except (
+            ConnectionFailed,
+            ConnectionLost,
+            DeadlineExceeded,
+            InternalServerError,
+            NotFoundError,
+            ResponseError,
+        ):
             return False
         return isinstance(answer, dict) and answer.get("ok") is True
 

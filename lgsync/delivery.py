@@ -17,7 +17,7 @@ from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, U
 
 from .closing import Closing
 from .cursor import Cursor, Place
-from .deadline import Deadline
+from .deadline import AT_DEADLINE, LEAVING, Deadline
 from .errors import (
     ClientClosed,
     ConfigurationError,
@@ -28,6 +28,7 @@ from .errors import (
     NotFoundError,
     RunError,
     StreamLost,
+    ended,
     run_error,
 )
 from .parts import StreamPart, Undecoded
@@ -44,8 +45,6 @@ __all__ = ["ATTEMPT", "Delivery", "Earlier", "Gap", "Watch", "no_longer"]
 ATTEMPT = Timeout(5.0, 10.0)
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
-#: How long leaving may take.
-_LEAVING = Timeout(3.0, 5.0)
 
 #: Kinds whose data is always JSON.
 _JSON_KINDS = frozenset(
@@ -63,7 +62,7 @@ _ADVICE = (
 
 
 _DEADLINE_ADVICE = (
-    'the run is cancelled, unless on_close="continue"; client.runs.resume(error.cursor) goes on from here'
+    'the run is asked to end, unless on_close="continue"; client.runs.resume(error.cursor) goes on from here'
 )
 _STATE_ADVICE = " client.threads.get_state(thread_id) tells what has come of it."
 
@@ -460,7 +459,7 @@ class Delivery:
 
     def cancel_on_leaving(self) -> bool:
         """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
-        return self.thread_id is None or self.cancel("interrupt", _LEAVING)
+        return self.thread_id is None or self.cancel("interrupt", AT_DEADLINE if self._deadline.passed else LEAVING)
 
     @property
     def needs_state(self) -> bool:
@@ -627,8 +626,7 @@ class Delivery:
     def _given_up(self, verdict: GiveUp) -> LgsyncError:
         if verdict.spent is None:
             return verdict.error
-        tried = f", and could not be taken up again within {verdict.spent:.0f} s" if verdict.spent else ""
-        return self._lost(f"{str(verdict.error).rstrip('.')}{tried}")
+        return self._lost(str(verdict.error), tried=verdict.spent)
 
     def _not_json(self, part: StreamPart) -> DecodeError:
         snippet = part.data[:200]
@@ -650,11 +648,12 @@ class Delivery:
             cursor=self._cursor_text(),
         )
 
-    def _lost(self, why: str, advice: Optional[str] = None) -> StreamLost:
+    def _lost(self, why: str, advice: Optional[str] = None, *, tried: float = 0.0) -> StreamLost:
         if advice is None:
             advice = "" if self.thread_id is None else _ADVICE
+        in_vain = f" and could not be taken up again within {tried:.0f} s" if tried else ""
         return StreamLost(
-            f"The stream of run {self.run_id} on thread {self.thread_id} was lost: {why.rstrip('.')}.{advice}",
+            f"The stream of run {self.run_id} on thread {self.thread_id} was lost{in_vain}: {ended(why)}{advice}",
             thread_id=self.thread_id,
             run_id=self.run_id,
             cursor=self._cursor_text(),

@@ -294,7 +294,7 @@ def _require_free(port: int) -> None:
 
 
 def _port_taken(port: int) -> ConfigurationError:
-    return ConfigurationError(f"Port {port} of {_HOST} cannot be had: pass another, or port=None for a free one")
+    return ConfigurationError(f"Port {port} of {_HOST} cannot be had: another program uses it. Choose another port")
 
 
 def _answers(port: int) -> bool:

@@ -63,6 +63,11 @@ __all__ = [
 E = TypeVar("E", bound="LgsyncError")
 
 
+def ended(sentence: str) -> str:
+    """The sentence with its full stop, if it has none."""
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
+
+
 def _rebuild(cls: Type[E], message: str, fields: Dict[str, Any]) -> E:
     error = cls.__new__(cls, message)
     Exception.__init__(error, message)
@@ -83,8 +88,7 @@ class LgsyncError(Exception):
 
     def saying(self: E, more: str) -> E:
         """The same error with a further sentence."""
-        said = str(self)
-        return _rebuild(type(self), f"{said}{'' if said.endswith(('.', '?')) else '.'} {more}", self.__dict__)
+        return _rebuild(type(self), f"{ended(str(self))} {more}", self.__dict__)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return _rebuild, (type(self), str(self), dict(self.__dict__))
@@ -327,6 +331,15 @@ def _optional_text(value: Any) -> Optional[str]:
     return None if value is None else str(value)
 
 
+def _advice(status: int, said: str) -> Optional[str]:
+    if status == 409 and "already exists" in said:
+        return _EXISTS
+    if status == 404 and said not in ("", "Not Found"):
+        # Who names what is missing has found the way there.
+        return None
+    return _ADVICE.get(status)
+
+
 def status_error(
     status: int,
     *,
@@ -342,7 +355,7 @@ def status_error(
     said = detail if len(detail) <= _SAID_CHARS else f"{detail[:_SAID_CHARS]}…"
     message = f"{method} {url} failed with status {status}" + (f": {said}" if said else "")
     page = _FROM_A_PROXY if isinstance(body, str) and is_page(body) else None
-    for advice in (page, _EXISTS if status == 409 and "already exists" in said else _ADVICE.get(status)):
+    for advice in (page, _advice(status, said)):
         if advice:
             message = f"{message.rstrip('.')}. {advice}"
     return cls(

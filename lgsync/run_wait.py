@@ -7,8 +7,8 @@ import time
 from typing import Any, Callable, Mapping, NamedTuple
 
 from .cursor import Cursor
-from .deadline import Deadline
-from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost
+from .deadline import AT_DEADLINE, LEAVING, Deadline
+from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost, ended
 from .paths import segment
 from .policy import GiveUp, Policy
 from .request_log import tell_of_pause
@@ -18,9 +18,6 @@ from .transport import Timeout
 __all__ = ["RunWait"]
 
 logger = logging.getLogger("lgsync")
-
-#: How long leaving may take.
-_LEAVING = Timeout(3.0, 5.0)
 
 #: A question that breaks off only after so long had been taken.
 _HELD_SECONDS = 1.0
@@ -93,7 +90,7 @@ class RunWait(NamedTuple):
                 thread_id=self.thread_id,
                 run_id=self.run_id,
                 cursor=self._cursor,
-                advice="the run is cancelled" if self.cancels else "the run goes on",
+                advice="the run is asked to end" if self.cancels else "the run goes on",
             ) from error
         verdict = self.policy.lost(error, time.monotonic())
         if not isinstance(verdict, GiveUp):
@@ -104,7 +101,7 @@ class RunWait(NamedTuple):
         if verdict.spent is None:
             raise error
         raise StreamLost(
-            f"Run {self.run_id} on thread {self.thread_id} could not be waited for: {str(error).rstrip('.')}. "
+            f"Run {self.run_id} on thread {self.thread_id} could not be waited for: {ended(str(error))} "
             f"It was asked for {verdict.spent:.0f} s, and may still go on: wait again with client.runs.join.",
             thread_id=self.thread_id,
             run_id=self.run_id,
@@ -117,8 +114,9 @@ class RunWait(NamedTuple):
 
     def _cancel(self) -> None:
         params = {**self.params, "action": "interrupt", "wait": "0"}
+        limits = AT_DEADLINE if self.deadline.passed else LEAVING
         try:
-            self.rest.accepted("POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=_LEAVING)
+            self.rest.accepted("POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=limits)
         except LgsyncError as exc:
             # Raising here would hide why the caller left.
             logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)

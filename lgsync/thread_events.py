@@ -13,7 +13,7 @@ from typing import Any, Iterator, NamedTuple, Optional, Tuple, Type
 from .closing import Closing
 from .deadline import Deadline
 from .delivery import ATTEMPT, Watch, no_longer
-from .errors import ConnectionLost, DecodeError, LgsyncError, StreamLost
+from .errors import ConnectionLost, DecodeError, LgsyncError, StreamLost, ended
 from .leaving import in_background
 from .parts import StreamPart, Undecoded
 from .paths import segment
@@ -232,10 +232,9 @@ class ThreadEvents:
     def _given_up(self, verdict: GiveUp) -> LgsyncError:
         if verdict.spent is None:
             return verdict.error
-        tried = f", and could not be taken up again within {verdict.spent:.0f} s" if verdict.spent else ""
+        in_vain = f" and could not be taken up again within {verdict.spent:.0f} s" if verdict.spent else ""
         return StreamLost(
-            f"The stream of thread {self.thread_id} was lost: {str(verdict.error).rstrip('.')}{tried}. "
-            f"{self._advice()}",
+            f"The stream of thread {self.thread_id} was lost{in_vain}: {ended(str(verdict.error))} {self._advice()}",
             thread_id=self.thread_id,
         )
 

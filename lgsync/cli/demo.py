@@ -217,7 +217,7 @@ def _client(url: str, args: argparse.Namespace) -> Client:
 
 
 def _say_how(screen: Screen, plan: _Plan, args: argparse.Namespace, outcome: str) -> None:
-    url = args.url or _YOUR_URL
+    url = args.url or (f"http://localhost:{args.port}" if args.keep else _YOUR_URL)
     resumed = args.interrupt and outcome == "success"
     screen.line("\nThe same from Python:\n")
     screen.code(snippet(url, args.transport, plan.assistant, plan.message, raw=plan.raw, resume=resumed))

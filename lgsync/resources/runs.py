@@ -572,7 +572,11 @@ class RunsClient:
         run_path(thread_id, run_id)
         wait = self._streams.waiting(thread_id, run_id, end, False, headers, params, timeout)
         raises = self._defaults.raise_error if raise_error is None else raise_error
-        return _values_of(wait.values(), raises, model, thread_id, run_id)
+        values = wait.values()
+        if _says_not_found(values):
+            # A run that is not there looks like one that failed so: this question tells.
+            self.get(thread_id, run_id, headers=headers, params=params, timeout=timeout)
+        return _values_of(values, raises, model, thread_id, run_id)
 
     def get(
         self,
@@ -688,6 +692,8 @@ class RunsClient:
         check_choice("status", status, get_args(BulkCancelRunsStatus))
         if thread_id is None and not run_ids and status is None:
             raise ConfigurationError("Say which runs to cancel: a thread_id with run_ids, or a status")
+        if isinstance(run_ids, str):
+            run_ids = [run_ids]
         body = drop_unset({"thread_id": thread_id, "run_ids": list(run_ids) if run_ids else None, "status": status})
         options = call_options(headers, params, timeout, deadline, {"action": action}, json=body)
         self._rest.accepted("POST", "/runs/cancel", **options)
@@ -745,6 +751,11 @@ def _tell(on_run_created: Optional[OnRunCreated], run_id: Optional[str], thread_
 def _checked(value: str, what: str) -> str:
     segment(value, what)
     return str(value)
+
+
+def _says_not_found(values: Any) -> bool:
+    failure = values.get("__error__") if isinstance(values, dict) else None
+    return isinstance(failure, dict) and str(failure.get("message")).startswith("404")
 
 
 def _values_of(

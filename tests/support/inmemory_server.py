@@ -12,6 +12,7 @@ from collections import deque
 from email.utils import formatdate
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Union
 
+from lgsync.transports._hiding import Secrets
 from lgsync.transports.sse import JoinedSource, SSESource
 
 from lgsync.errors import ConnectionLost, LgsyncError
@@ -160,6 +161,7 @@ class Wire:
 
     def __init__(self, server: Server, date: str) -> None:
         self.headers = {"content-type": "text/event-stream", "date": date}
+        self.secrets = Secrets({})
         self.last_activity = server.now / 1000
         self.closed = False
         #: How many parts a read brings at most.

@@ -294,7 +294,7 @@ def test_a_taken_port_is_refused(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 cannot be had: pass another"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 cannot be had: another"):
             build(folder, port=port).start()
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, List
 
 import pytest
 from scripted import RUN, THREAD, ScriptedTransport
 
 from lgsync.client import Client
-from lgsync.errors import DeadlineExceeded
+from lgsync.errors import ConnectionTimeout, DeadlineExceeded, NotFoundError, RunError
+from lgsync.transport import Response, Timeout
 
 JOIN = f"GET /threads/{THREAD}/runs/{RUN}/join"
 STATE = f"GET /threads/{THREAD}/state"
@@ -73,3 +74,34 @@ def test_a_deadline_that_passes_while_a_run_is_started_says_that_it_may_go_on() 
     transport = ScriptedTransport(answers={f"POST {RUNS}": late})
     with pytest.raises(DeadlineExceeded, match="A run may have begun all the same: look with client.runs.list"):
         Client(transport=transport).runs.create(THREAD, "agent")
+
+
+NOT_FOUND = {"__error__": {"error": "HTTPException", "message": "404: Run not found"}}
+
+
+def test_a_run_that_is_not_there_is_not_found_and_no_run_that_failed() -> None:
+    transport = ScriptedTransport(answers={JOIN: (200, NOT_FOUND), f"GET {RUNS}/{RUN}": (404, {"detail": "no run"})})
+    with pytest.raises(NotFoundError, match="no run"):
+        Client(transport=transport).runs.join(THREAD, RUN)
+
+
+def test_a_run_that_failed_with_words_like_that_is_one_that_failed() -> None:
+    transport = ScriptedTransport(answers={JOIN: (200, NOT_FOUND), f"GET {RUNS}/{RUN}": (200, {"run_id": RUN})})
+    with pytest.raises(RunError, match="404: Run not found"):
+        Client(transport=transport).runs.join(THREAD, RUN)
+
+
+def test_a_deadline_that_passes_leaves_no_time_to_wait_for_the_cancel() -> None:
+    limits: List[Any] = []
+
+    class Slow(ScriptedTransport):
+        def request(self, method: str, path: str, **call: Any) -> Response:
+            if path.endswith("/join"):
+                raise ConnectionTimeout("silent", url="http://server")
+            if path.endswith("/cancel"):
+                limits.append(call["timeout"])
+            return super().request(method, path, **call)
+
+    with pytest.raises(DeadlineExceeded, match="the run is asked to end"):
+        Client(transport=Slow(answers=STARTED)).runs.wait(THREAD, "agent", deadline=0.05)
+    assert limits == [Timeout(0.5, 0.5)]

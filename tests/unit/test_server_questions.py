@@ -13,7 +13,7 @@ from lgsync.errors import (
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
-    NotFoundError,
+    PermissionDeniedError,
     WrongType,
 )
 
@@ -41,6 +41,7 @@ def test_a_server_that_says_so_is_well() -> None:
         (200, {"ok": False}),
         (200, ["ok"]),
         (503, {"detail": "starting"}),
+        (404, {"detail": "Not Found"}),
         ConnectionFailed("refused", url=URL, refused=True),
         ConnectionLost("reset", url=URL),
         ConnectionTimeout("silent", url=URL),
@@ -56,8 +57,8 @@ def test_a_server_that_is_not_there_or_not_well_is_told_by_one_question(answer: 
 def test_what_else_the_server_answers_is_raised() -> None:
     with pytest.raises(AuthenticationError):
         Client(transport=asked("/ok", (401, {"detail": "who?"}))).ok()
-    with pytest.raises(NotFoundError):
-        Client(transport=asked("/ok", (404, {"detail": "Not Found"}))).ok()
+    with pytest.raises(PermissionDeniedError):
+        Client(transport=asked("/ok", (403, {"detail": "no"}))).ok()
 
 
 def test_the_database_is_looked_at_if_that_is_asked() -> None:
