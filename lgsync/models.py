@@ -141,6 +141,12 @@ class Model(BaseModel):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __or__(self, other: Mapping[str, Any]) -> Dict[str, Any]:
+        return {**self._sent, **other}
+
+    def __ror__(self, other: Mapping[str, Any]) -> Dict[str, Any]:
+        return {**other, **self._sent}
+
     def get(self, key: str, default: Any = None) -> Any:
         """The field as it was sent, or ``default`` if it was not."""
         return self._sent.get(key, default)

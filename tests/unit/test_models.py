@@ -191,3 +191,12 @@ def test_what_is_no_page_is_none(page: Dict[str, Any]) -> None:
         SearchItemsResponse.model_validate(page)
     with pytest.raises(ValueError, match="assistant_id"):
         AssistantsSearchResponse.model_validate({"assistants": [{}]})
+
+
+def test_it_joins_dictionaries_on_either_side() -> None:
+    assert thread() | {"extra": 1} == {**THREAD, "extra": 1}
+    assert {"extra": 1} | thread() == {"extra": 1, **THREAD}
+
+
+def test_json_is_written_of_it_wherever_it_stands() -> None:
+    assert json.loads(json.dumps({"threads": [thread()]}, default=dict)) == {"threads": [THREAD]}
