@@ -355,7 +355,7 @@ def status_error(
     said = detail if len(detail) <= _SAID_CHARS else f"{detail[:_SAID_CHARS]}…"
     message = f"{method} {url} failed with status {status}" + (f": {said}" if said else "")
     page = _FROM_A_PROXY if isinstance(body, str) and is_page(body) else None
-    for advice in (page, _advice(status, said)):
+    for advice in (page, _advice(status, "" if page else said)):
         if advice:
             message = f"{message.rstrip('.')}. {advice}"
     return cls(
