@@ -346,6 +346,7 @@ def test_no_line_of_any_field_may_be_longer_than_the_limit(field: bytes) -> None
             list(opened.start())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("size", "count"), [(1000, 100_000), (100_000, 3000)])
 def test_a_flood_at_a_reader_that_reads_no_more_is_held_back(size: int, count: int) -> None:
     event = b"event: values\r\ndata: " + b'"' + b"x" * (size - 30) + b'"\r\nid: 1\r\n\r\n'

@@ -217,6 +217,7 @@ def test_a_frame_of_hundreds_of_megabytes_costs_no_memory(takes: str) -> None:
             assert reader.growth() < 30 * MIB
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("size", "count"), [(1000, 100_000), (100_000, 3000)])
 def test_a_flood_at_a_reader_that_reads_no_more_is_held_back(size: int, count: int) -> None:
     tape = Tape()
@@ -231,6 +232,7 @@ def test_a_flood_at_a_reader_that_reads_no_more_is_held_back(size: int, count: i
             assert reader.growth() < 30 * MIB
 
 
+@pytest.mark.full
 def test_a_slow_reader_gets_every_frame_of_a_flood() -> None:
     stalled = threading.Event()
     texts = [str(number) * 50_000 for number in range(800)]
