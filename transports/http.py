@@ -25,6 +25,7 @@ from ..paths import join_url, shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
+from .chunked import ChunkedBody
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "origin_of", "restore_path"]
 
@@ -246,6 +247,7 @@ class ByteStream:
         #: time.monotonic() of the last bytes, or of the answer's head.
         self.last_activity = time.monotonic()
         self._answer = answer
+        self._chunked = ChunkedBody.of(answer.raw)
         self._pieces: Optional[Iterator[bytes]] = None
         self._closed = False
         self._ended = False
@@ -290,6 +292,8 @@ class ByteStream:
         return data
 
     def _read_raw(self) -> bytes:
+        if self._chunked is not None:
+            return self._chunked.read(_READ_BYTES)
         raw = self._answer.raw
         if isinstance(raw, HTTPResponse):
             # The only read that gives what is there in every framing: chunked, compressed, or up to the end.
