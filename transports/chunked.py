@@ -102,9 +102,11 @@ class ChunkedBody:
     def of(cls, raw: Any) -> Optional[ChunkedBody]:
         """The body of an answer of urllib3's; None if it comes otherwise, or is encoded, or is no real answer."""
         answer = getattr(raw, "_original_response", None)
-        plain = isinstance(raw, HTTPResponse) and not raw.headers.get("content-encoding")
-        chunked = isinstance(answer, http.client.HTTPResponse) and answer.chunked is True and answer.chunk_left is None
-        return cls(raw, answer) if plain and chunked and answer.fp is not None else None
+        if not isinstance(raw, HTTPResponse) or raw.headers.get("content-encoding"):
+            return None
+        if not isinstance(answer, http.client.HTTPResponse) or answer.chunked is not True:
+            return None
+        return None if answer.fp is None or answer.chunk_left is not None else cls(raw, answer)
 
     def read(self, size: int) -> bytes:
         """What has arrived, up to ``size`` bytes, as soon as there is anything; ``b""`` at the end.
