@@ -109,22 +109,12 @@ class WebSocketSource(PartSource):
 
     def _advance(self) -> None:
         try:
-            wait = self._timeout()
-            patience = None if self.patience is None else self.patience(self)
-            frame = self._connection.receive(wait if patience is None else min(wait, patience))
+            frame = self._connection.take()
+            if frame is None:
+                frame = self._waited_for()
             if frame is not None:
                 self.last_activity = self._connection.last_activity
                 self._take(frame)
-            elif self._connection.ended:
-                self._end(None)
-            elif self._closing.is_set():
-                pass
-            elif patience is not None and patience <= wait:
-                raise ConnectionTimeout(
-                    f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
-                )
-            else:
-                self._silence()
         except LgsyncError:
             self._connection.close()
             self._over = True
@@ -133,6 +123,25 @@ class WebSocketSource(PartSource):
         # What never began here, or came on half of the subscriptions, was not all that the run said.
         heard = self._started and not self._unconfirmed
         self.exact = self._translator.exact and (heard or not self._over)
+
+    def _waited_for(self) -> Optional[Dict[str, Any]]:
+        """The next frame, however long it takes to come; None if something else is to be done."""
+        wait = self._timeout()
+        patience = None if self.patience is None else self.patience(self)
+        frame = self._connection.receive(wait if patience is None else min(wait, patience))
+        if frame is not None:
+            return frame
+        if self._connection.ended:
+            self._end(None)
+        elif self._closing.is_set():
+            pass
+        elif patience is not None and patience <= wait:
+            raise ConnectionTimeout(
+                f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
+            )
+        else:
+            self._silence()
+        return None
 
     def _timeout(self) -> float:
         if self._translator.ended == "interrupted":
