@@ -184,13 +184,14 @@ class WebSocketSource(PartSource):
     def _handle(self, event: Dict[str, Any]) -> None:
         if self._over:
             return
-        root, run_id = root_event(event), run_of(event)
+        root = root_event(event)
         if not self._started:
+            run_id = run_of(event)
             if not self._begins(event, root, run_id):
                 if root == "running" and self._may_be_gone and self._is_later(run_id, event):
                     self._superseded()
                 return
-        elif root == "running" and run_id != self.run_id:
+        elif root == "running" and run_of(event) != self.run_id:
             self._superseded()
             return
         self._started = True
