@@ -17,7 +17,6 @@ from typing import (
     Tuple,
     Type,
     TypeVar,
-    cast,
     overload,
 )
 
@@ -93,18 +92,24 @@ class RunStream(Generic[Part]):
         return self
 
     def __next__(self) -> Part:
+        parts = self._parts
+        if parts is None:
+            parts = self._open_parts()
+        if self._show is None:
+            return next(parts)  # type: ignore[return-value]
+        for part in parts:
+            shown = self._show(part)
+            if shown is not None:
+                return shown
+        raise StopIteration
+
+    def _open_parts(self) -> View[Batch, StreamPart]:
         with self._fan_out.lock:
             if self._parts is None:
                 self._refuse_parts_that_are_gone()
                 # The handle owns this view, so the view must not own the handle.
                 self._parts = self._fan_out.open(_part_select(self._reader), lambda: (), None)
-        if self._show is None:
-            return cast(Part, next(self._parts))
-        for part in self._parts:
-            shown = self._show(part)
-            if shown is not None:
-                return shown
-        raise StopIteration
+            return self._parts
 
     # -- views --------------------------------------------------------------------------------------------------
 
