@@ -7,7 +7,7 @@ That protocol sends block events for what models stream, and nothing for any oth
 only when it begins. So the ``values`` snapshots are compared with what was streamed: what is new there, or different,
 is sent as a whole message, as the run stream does when a node returns it.
 
-Budget: 3 µs for a delta (:meth:`Translator._continued`); ``python -m benchmarks --only websocket`` has it among the rest.
+Budget: 3 µs for a delta (:meth:`Translator.continued`); ``python -m benchmarks --only websocket`` has it among the rest.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ def _params(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
 def _namespace(params: Mapping[str, Any]) -> Namespace:
     namespace = params.get("namespace")
     return tuple(map(str, namespace)) if namespace and isinstance(namespace, list) else ()
+
+
+def _id_of(envelope: Mapping[str, Any]) -> Optional[str]:
+    event_id = envelope.get("event_id", envelope.get("seq"))
+    return None if event_id is None else str(event_id)
 
 
 def run_of(envelope: Mapping[str, Any]) -> Optional[str]:
@@ -119,13 +124,11 @@ class Translator:
 
     def feed(self, envelope: Mapping[str, Any]) -> List[StreamPart]:
         """The parts that one event comes to, each with an id to go on from (see :meth:`numbered`)."""
-        params = _params(envelope)
-        event_id = envelope.get("event_id", envelope.get("seq"))
-        self._event_id, self._count = (None if event_id is None else str(event_id)), 0
-        part = self._continued(envelope, params)
+        part = self.continued(envelope)
         if part is not None:
-            self._count = 1
             return [part]
+        params = _params(envelope)
+        self._event_id, self._count = _id_of(envelope), 0
         try:
             parts = self._parts(envelope.get("method"), _namespace(params), params)
         except RecursionError:
@@ -174,25 +177,26 @@ class Translator:
             return [StreamPart(_named(method, namespace), _plain(method, data, node))]
         return []
 
-    def _continued(self, envelope: Mapping[str, Any], params: Mapping[str, Any]) -> Optional[StreamPart]:
+    def continued(self, envelope: Mapping[str, Any]) -> Optional[StreamPart]:
         """The part of a delta that goes on with a message: what nearly every event is, and the same in fewer steps.
 
         None for any other event; nothing has changed then.
         """
-        data = params.get("data")
-        if envelope.get("method") != "messages" or not self._in_tuples or not isinstance(data, dict):
-            return None
-        if data.get("event") != "content-block-delta":
+        params = envelope.get("params")
+        data = params.get("data") if isinstance(params, dict) else None
+        if not isinstance(data, dict) or data.get("event") != "content-block-delta" or not self._in_tuples:
             return None
         namespace = _namespace(params)
         node = params.get("node")
         draft = self._scopes.at(namespace).owner(data, node if isinstance(node, str) else None)
-        if draft is None or not self._visible(namespace):
+        if draft is None or envelope.get("method") != "messages" or not self._visible(namespace):
             return None
         chunk = draft.continued(data)
         if chunk is None:
             return None
-        return StreamPart(_named("messages", namespace), [chunk, self._metadata(namespace, draft.node)], self._event_id)
+        event_id = self._event_id = _id_of(envelope)
+        self._count = 1
+        return StreamPart(_named("messages", namespace), [chunk, self._metadata(namespace, draft.node)], event_id)
 
     def _visible(self, namespace: Namespace) -> bool:
         return self._subgraphs or not namespace

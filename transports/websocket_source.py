@@ -54,6 +54,8 @@ class WebSocketSource(PartSource):
         self._muted_until: Optional[float] = None
         self._may_be_gone = False
         self._started = False
+        # Whether each event is just to be translated: the run goes on, nothing is owed, and nothing is to be left out.
+        self._flowing = False
         self._over = False
         self._closing = run.closing
         self._pause = _QUIET_SECONDS
@@ -114,6 +116,11 @@ class WebSocketSource(PartSource):
                 frame = self._waited_for()
             if frame is not None:
                 self.last_activity = self._connection.last_activity
+                flows = self._flowing and frame.get("type") == "event"
+                part = self._translator.continued(frame) if flows else None
+                if part is not None:
+                    self._ready.append(part)
+                    return
                 self._take(frame)
         except LgsyncError:
             self._connection.close()
@@ -180,6 +187,8 @@ class WebSocketSource(PartSource):
         early, self._early = self._early, []
         for event in early if len(early) == 1 else _in_order(early):
             self._handle(event)
+        skipping = self._resume is not None or self._muted_until is not None
+        self._flowing = self._started and not (skipping or self._unconfirmed or self._over)
 
     def _handle(self, event: Dict[str, Any]) -> None:
         if self._over:
