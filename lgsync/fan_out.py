@@ -55,7 +55,7 @@ class View(Generic[Item, Out]):
         if self._fan_out is None:
             raise StopIteration
         out = self._fan_out.advance(self._pending)
-        if type(out) is Raised:
+        if isinstance(out, Raised):
             raise _another(out.error)
         return out
 

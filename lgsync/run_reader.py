@@ -145,6 +145,10 @@ class RunReader:
         return batch
 
     def _digested(self, raw: Raw, before: Place) -> Batch:
+        if isinstance(raw, StreamPart):
+            if _is_kept(self.modes, raw.event):
+                self.kept.keep(raw)
+            return Batch(raw, self.accumulator.feed(raw), None, self._batches, before)
         if isinstance(raw, End):
             changes = self.settle(raw.values, raw.known) if raw.settles else []
             gap = self.delivery.cut_short if any(map(_is_news, changes)) else None
@@ -156,13 +160,8 @@ class RunReader:
             self.at_gap = True
             self.accumulator.gap()
             return Batch(None, [], raw.error, self._batches, before)
-        part = raw.part if isinstance(raw, Earlier) else raw
-        if _is_kept(self.modes, part.event):
-            self.kept.keep(part)
-        changes = self.accumulator.feed(part)
-        if part is not raw:
-            return Batch(None, [], None, self._batches, before)
-        return Batch(part, changes, None, self._batches, before)
+        # What was before the place is fed as well, and not shown.
+        return self._digested(raw.part, before)._replace(part=None, changes=[])
 
     def cursor(self, unread: Sequence[Tuple[int, Place]]) -> Optional[Cursor]:
         """Where the stream stands if batches of these numbers, before which it stood there, were not taken yet.

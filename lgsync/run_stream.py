@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -412,8 +413,7 @@ class RunStream(Generic[Part]):
 # A selection is kept by the views' fan-out, so none of these may hold on to the handle.
 
 
-def _mark(batch: Batch) -> Tuple[int, Place]:
-    return batch.number, batch.before
+_mark: Callable[[Batch], Tuple[int, Place]] = operator.attrgetter("number", "before")
 
 
 def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
