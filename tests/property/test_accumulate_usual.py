@@ -7,9 +7,9 @@ from typing import Any, Dict, List
 from unittest import mock
 
 from chunks import any_chunks, args_pieces, chunk, texts
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from server_events import call, piece, streamed, told
+from server_events import call, piece, streamed, told, whole
 
 from lgsync.accumulate import Message, MessageAccumulator
 from lgsync.accumulate.fold import Fold
@@ -110,7 +110,8 @@ def by_the_rule(events: List[Any]) -> List[Message]:
 def everything(message: Message) -> str:
     about = (message.id, message.status, message.source, message.revision, message.conflicts, tuple(message.delta))
     # As text, in which 1, 1.0 and True are not the same.
-    return repr((about, message.to_dict(), message.text, message.reasoning, message.usage, message.tool_calls))
+    read = (message.text, message.reasoning, message.usage, message.tool_calls, message.name, message.tool_call_id)
+    return repr((about, message.to_dict(), read))
 
 
 def same(events: List[Any]) -> None:
@@ -123,7 +124,32 @@ def same(events: List[Any]) -> None:
     assert events == before
 
 
+def _thought(words: str) -> Dict[str, Any]:
+    return piece(content=[{"type": "reasoning", "reasoning": words, "index": 0}])
+
+
+def _written(words: str, index: int = 0, **fields: Any) -> Dict[str, Any]:
+    return piece(content=[{"type": "text", "text": words, "index": index, **fields}])
+
+
+def _called(args: Any, name: Any = None) -> Dict[str, Any]:
+    return piece(tool_call_chunks=[call(args, name=name)])
+
+
+# What these say is read after the blocks, so that a block no longer grows at the end.
+_MUSED = piece(additional_kwargs={"reasoning_content": "hm"})
+_ENVELOPE = {"id": "m1", "messages": [piece(content="b")], "content": "c", "tool_call_chunks": []}
+
+
 @given(_rows)
+@example([_thought("a"), _thought("b"), _MUSED, _thought("c"), _thought("d")])
+@example([_written("a"), _written("b"), {**_written("c", 1), "response_metadata": {"k": 1}}, _written("d")])
+@example([_written("a"), _written("", 1), _written("b", 1), _written("c")])
+@example([_written("a"), _written("b", id=None), _written("c")])
+@example([_called("{", "f"), _called("}"), _called(None, "g"), _called(None, "h")])
+@example([piece(content="a"), {**piece(content="b"), "tool_call_id": "c"}])
+@example([piece(content="a"), whole("m1", "b"), piece(content="c")])
+@example([piece(content="a"), _ENVELOPE, piece(content="c")])
 @settings(max_examples=500, deadline=None)
 def test_a_usual_chunk_does_what_it_would_do_if_it_were_taken_for_any(chunks):
     same([streamed(each) for each in chunks])
