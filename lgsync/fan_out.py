@@ -208,11 +208,11 @@ class FanOut(Generic[Raw, Item]):
         return False
 
     def _take_turn(self) -> None:
-        failure: Optional[BaseException] = None
-        if self._kept.raw is None:
+        kept, failure = self._kept, None
+        if kept.raw is None:
             try:
                 # Made beforehand, so that no interrupt comes between reading and keeping.
-                self._kept.raw = self._read()
+                kept.raw = self._read()
             except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
                 failure = exc
         with self.lock:
@@ -263,10 +263,10 @@ class FanOut(Generic[Raw, Item]):
 
     def _give(self, kept: _Kept) -> None:
         assert kept.item is not None
-        (item,) = kept.item
+        item = kept.item[0]
         mark = self._mark(item)
-        targets: List[Deque[Any]] = []
-        shares: List[List[Any]] = []
+        targets: List[Deque[Any]] = [self._handed_out]
+        shares: List[List[Any]] = [[kept]]
         gone = False
         for reference in self._views:
             view = reference()
@@ -275,8 +275,6 @@ class FanOut(Generic[Raw, Item]):
             else:
                 targets.append(view._pending)
                 shares.append([(mark, out) for out in view._select(item)])
-        targets.append(self._handed_out)
-        shares.append([kept])
         # All of it in one call that runs no Python: an interrupt comes before it, or after it.
         deque(map(_extend, targets, shares), 0)
         if gone:

@@ -424,10 +424,13 @@ def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
 
 
 def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[Any, ...]]:
+    shows = reader.shows
+
     def select(batch: Batch) -> Tuple[Any, ...]:
-        if batch.gap is not None:
-            return (Raised(batch.gap),)
-        return () if batch.part is None or not reader.shows(batch.part) else (batch.part,)
+        part, _, gap, _, _ = batch
+        if gap is not None:
+            return (Raised(gap),)
+        return (part,) if part is not None and shows(part) else ()
 
     return select
 

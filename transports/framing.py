@@ -105,7 +105,8 @@ class Framer:
                 return place
             if id_ is not None:
                 self.last_id = id_.decode("utf-8", "replace")
-            self._give(_name(event), text)
+            name = _name(event)
+            self._parts.append(StreamPart(name, self._json(name, text), self.last_id or None))
             place = found.end()
 
     def _end_of_event(self, data: bytes, place: int) -> int:
@@ -186,13 +187,11 @@ class Framer:
         if not self._data and self._event and _value(self._event) == b"end":
             self._data.append(b"data:null")
         if len(self._data) == 1:
-            self._give(_name(_value(self._event)), _value(self._data[0]))
+            name = _name(_value(self._event))
+            self._parts.append(StreamPart(name, self._json(name, _value(self._data[0])), self.last_id or None))
         elif self._data:
             self._parts.append(StreamPart(*_joined(self._event, self._data), self.last_id or None))
         self._event, self._data, self._id, self._size = b"", [], None, 0
-
-    def _give(self, name: str, text: bytes) -> None:
-        self._parts.append(StreamPart(name, self._json(name, text), self.last_id or None))
 
     def _json(self, name: str, text: bytes) -> Any:
         if not text:

@@ -10,7 +10,7 @@ Budget: 2.5 µs for an event of 1 KB, of which all JSON would take 7 (``python -
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Deque, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from pydantic_core import from_json
 
@@ -29,18 +29,14 @@ _MOST_COMMAS = 4
 
 
 class _Tail(NamedTuple):
-    """``text`` is the end of an event from the comma on; ``nested`` are the keys whose values could be changed."""
+    """``text`` is the end of an event from the comma on.
+
+    ``nested`` are those values of the metadata that could be changed, each with what makes another of it.
+    """
 
     text: bytes
     metadata: Dict[str, Any]
-    nested: List[str]
-
-    def another(self) -> Dict[str, Any]:
-        """Another copy of the metadata."""
-        metadata = self.metadata.copy()
-        for key in self.nested:
-            metadata[key] = _copied(metadata[key])
-        return metadata
+    nested: List[Tuple[str, Any, Callable[[Any], Any]]]
 
 
 class RepeatedTail:
@@ -52,10 +48,14 @@ class RepeatedTail:
     def decode(self, data: bytes) -> Any:
         """What :func:`lgsync.codec.decode` gives; raises what that raises."""
         for number, tail in enumerate(self._tails):
-            if data.endswith(tail.text):
-                decoded = _before(data, len(data) - len(tail.text))
+            text, metadata, nested = tail
+            if data.endswith(text):
+                decoded = _before(data, len(data) - len(text))
                 if decoded is not None:
-                    decoded.append(tail.another())
+                    metadata = metadata.copy()
+                    for key, value, another in nested:
+                        metadata[key] = another(value)
+                    decoded.append(metadata)
                     if number:
                         del self._tails[number]
                         self._tails.appendleft(tail)
@@ -75,8 +75,9 @@ class RepeatedTail:
             if comma < 0:
                 return
             if _before(data, comma) is not None:
-                nested = [key for key, value in metadata.items() if isinstance(value, (dict, list))]
-                self._tails.appendleft(_Tail(data[comma:], _copied(metadata), nested))
+                metadata = _copied(metadata)
+                nested = [(key, value, _copier(value)) for key, value in metadata.items() if _is_nested(value)]
+                self._tails.appendleft(_Tail(data[comma:], metadata, nested))
                 return
 
 
@@ -87,6 +88,16 @@ def _before(data: bytes, comma: int) -> Optional[List[Any]]:
     except ValueError:
         return None
     return decoded if type(decoded) is list and len(decoded) == 1 else None
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def _copier(value: Any) -> Callable[[Any], Any]:
+    """What copies a value, with all in it that can be changed."""
+    inner = value.values() if isinstance(value, dict) else value
+    return _copied if any(map(_is_nested, inner)) else type(value).copy
 
 
 def _copied(value: Any) -> Any:
