@@ -42,7 +42,7 @@ from ..paths import shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout
 from ._failures import translated
-from .frames import Event, Intake
+from .frames import Event, Intake, Message
 from .http import MAX_REDIRECTS, REDIRECTS, origin_of, restore_path
 from .inbox import Inbox
 
@@ -271,7 +271,7 @@ class Connection:
                 return None
         return self._frame(data)
 
-    def _receive(self, timeout: Optional[float]) -> bytes:
+    def _receive(self, timeout: Optional[float]) -> Message:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _GLANCE_SECONDS if deadline is None else deadline - time.monotonic()
@@ -332,7 +332,7 @@ class Connection:
         with contextlib.suppress(OSError):
             self._socket.socket.shutdown(socket.SHUT_RDWR)
 
-    def _frame(self, data: bytes) -> Dict[str, Any]:
+    def _frame(self, data: Message) -> Dict[str, Any]:
         self.last_activity = time.monotonic()
         self.received += len(data)
         try:

@@ -4,7 +4,7 @@ The chunks have the shape of LangChain's ``AIMessageChunk`` dicts as ``stream_mo
 that LangChain's own left fold over them gives the message that the run stores. Where no chunk can lead there (a block
 was replaced rather than continued), the whole message is given instead.
 
-Budget: 1 µs for a delta (:meth:`Draft.continued`); ``python -m benchmarks --only websocket`` has it among the rest.
+Budget: 1 µs for a delta (:meth:`Draft.continued`); see ``python -m benchmarks --only websocket``.
 """
 
 from __future__ import annotations

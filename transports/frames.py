@@ -10,17 +10,19 @@ all that breaks the rules) is given to websockets as it came. No I/O here.
 from __future__ import annotations
 
 import struct
-from typing import List, Union
+from typing import List, Union, cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-__all__ = ["Event", "Intake", "Messages"]
+__all__ = ["Event", "Intake", "Message", "Messages"]
+
+Message = Union[bytes, bytearray]
 
 #: Whole messages, in their order.
-Messages = List[bytes]
+Messages = List[Message]
 
 #: What is received: messages, or another thing that websockets parsed.
 Event = Union[Messages, Frame, Request, Response]
@@ -60,7 +62,7 @@ class Intake:
         self._owed = 0
         # Whether a message has begun in such a frame that ends in another one; and its pieces.
         self._in_pieces = False
-        self._pieces: List[bytes] = []
+        self._pieces: List[Message] = []
 
     def receive_data(self, data: bytes) -> None:
         """Take what the socket gave."""
@@ -145,9 +147,12 @@ class Intake:
 
     def _put_together(self, frame: Frame) -> None:
         """Add the message of which this frame is the last one, or a piece."""
-        self._pieces.append(bytes(frame.data))
+        # Only frames that are sent may hold a view.
+        self._pieces.append(cast("Message", frame.data))
         if frame.fin:
-            message, self._pieces = b"".join(self._pieces), []
+            # A long message is not copied once more.
+            message = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces = []
             if self._events and isinstance(self._events[-1], list):
                 self._events[-1].append(message)
             else:

@@ -6,13 +6,13 @@ import queue
 from collections import deque
 from typing import Callable, Deque, List, Optional
 
-from .frames import Messages
+from .frames import Message, Messages
 
 __all__ = ["Inbox"]
 
 # What is kept for a slow reader before the server is slowed down: so many messages, each of which may be as large as a
 # page; one of more bytes counts as several. As much as one reading of the socket brings may come on top.
-_KEPT = 8192
+_KEPT = 2048
 _PAGE_BYTES = 2048
 
 
@@ -25,7 +25,7 @@ class Inbox:
 
     def __init__(self, pause: Callable[[], object], resume: Callable[[], object]) -> None:
         #: What was taken out of the queue, and is to be read before anything else.
-        self.at_hand: Deque[bytes] = deque()
+        self.at_hand: Deque[Message] = deque()
         self._batches: queue.SimpleQueue[Optional[Messages]] = queue.SimpleQueue()
         self._pause, self._resume = pause, resume
         # What all messages weigh that were brought, and that were taken; each is counted by one thread only.
@@ -45,7 +45,7 @@ class Inbox:
             if self._closed or self._brought - self._taken <= _KEPT:
                 self._let_go_on()
 
-    def get(self, timeout: Optional[float] = None, decode: Optional[bool] = None) -> bytes:  # noqa: ARG002
+    def get(self, timeout: Optional[float] = None, decode: Optional[bool] = None) -> Message:  # noqa: ARG002
         """The next message, undecoded. Raises TimeoutError if none comes in time, EOFError if none will come."""
         if not self.at_hand:
             self._fetch(timeout)

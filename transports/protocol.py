@@ -7,7 +7,7 @@ That protocol sends block events for what models stream, and nothing for any oth
 only when it begins. So the ``values`` snapshots are compared with what was streamed: what is new there, or different,
 is sent as a whole message, as the run stream does when a node returns it.
 
-Budget: 3 µs for a delta (:meth:`Translator.continued`); ``python -m benchmarks --only websocket`` has it among the rest.
+Budget: 3 µs for a delta (:meth:`Translator.continued`); see ``python -m benchmarks --only websocket``.
 """
 
 from __future__ import annotations
@@ -182,8 +182,8 @@ class Translator:
 
         None for any other event; nothing has changed then.
         """
-        params = envelope.get("params")
-        data = params.get("data") if isinstance(params, dict) else None
+        params = _params(envelope)
+        data = params.get("data")
         if not isinstance(data, dict) or data.get("event") != "content-block-delta" or not self._in_tuples:
             return None
         namespace = _namespace(params)
@@ -279,6 +279,10 @@ class Translator:
             draft = knowing[0].known(message_id) if knowing else None
             shown = self._shown.get(message_id)
             before = scope.latest.get(message_id, shown)
+            if draft is None and shown is not None and before is shown and same(shown, message):
+                # One of two that say the same is enough to keep: they may be long.
+                self._shown[message_id] = message
+                continue
             if draft is not None or not ((before and same(before, message)) or (shown and same(shown, message))):
                 key = content_key(message) if keyed and shown is None else ""
                 found.append(_New(message, draft, shown is None, key))
