@@ -31,7 +31,7 @@ from .errors import (
     ended,
     run_error,
 )
-from .parts import StreamPart, Undecoded
+from .parts import StreamPart, Undecoded, kind_of
 from .paths import segment
 from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
 from .request_log import tell_of_pause
@@ -221,13 +221,14 @@ class Delivery:
             self._end_of_wire()
             return None
         self._heard = True
-        verdict = self._policy.received(part.id, part.kind not in self._source.not_kept)
+        kind = kind_of(part.event)
+        verdict = self._policy.received(part.id, kind not in self._source.not_kept)
         if verdict is SKIP:
             return None
-        self._note(part)
+        self._note(part, kind)
         if verdict is EARLIER:
             return Earlier(part)
-        if type(part.data) is Undecoded and part.kind in _JSON_KINDS:
+        if type(part.data) is Undecoded and kind in _JSON_KINDS:
             return self._gap(self._not_json(part))
         if verdict is GAP:
             self._ready.append(part)
@@ -290,10 +291,11 @@ class Delivery:
                     break
         return None
 
-    def _note(self, part: StreamPart) -> None:
-        kind = part.kind
-        if kind == "messages" and self.thread_id is None and self._temporary is None:
-            self._temporary = _thread_of(part.data)
+    def _note(self, part: StreamPart, kind: str) -> None:
+        if kind == "messages":
+            if self.thread_id is None and self._temporary is None:
+                self._temporary = _thread_of(part.data)
+            return
         if kind == "metadata":
             self._misses_its_start = False
         if kind in ("updates", "values"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from threading import RLock
@@ -12,7 +13,7 @@ from .cursor import Cursor, Place
 from .delivery import Delivery, Earlier, Gap
 from .errors import ClientClosed, DeadlineExceeded, LgsyncError
 from .kept_data import KeptData
-from .parts import StreamPart
+from .parts import StreamPart, kind_of
 from .tracing import RunSpan
 
 __all__ = ["ALWAYS_SHOWN", "Batch", "End", "Raw", "RunReader"]
@@ -95,14 +96,11 @@ class RunReader:
 
     def asked(self, mode: str) -> bool:
         """Whether the run was asked for this mode; a join that names none asks for all."""
-        return not self.modes or mode in self.modes
+        return _is_asked(self.modes, mode)
 
     def shows(self, part: StreamPart) -> bool:
         """Whether a part is of a mode that was asked for; transports may bring more, for the accumulator."""
-        kind = part.kind
-        if kind == "messages":
-            return self.asked("messages-tuple") or self.asked("messages")
-        return kind in ALWAYS_SHOWN or self.asked(kind.partition("/")[0])
+        return _is_shown(self.modes, part.event)
 
     def read(self) -> Optional[Raw]:
         """The next part; then the end, once; then None, or what ended the stream is raised."""
@@ -147,6 +145,10 @@ class RunReader:
         return batch
 
     def _digested(self, raw: Raw, before: Place) -> Batch:
+        if isinstance(raw, StreamPart):
+            if _is_kept(self.modes, raw.event):
+                self.kept.keep(raw)
+            return Batch(raw, self.accumulator.feed(raw), None, self._batches, before)
         if isinstance(raw, End):
             changes = self.settle(raw.values, raw.known) if raw.settles else []
             gap = self.delivery.cut_short if any(map(_is_news, changes)) else None
@@ -158,12 +160,8 @@ class RunReader:
             self.at_gap = True
             self.accumulator.gap()
             return Batch(None, [], raw.error, self._batches, before)
-        shown, part = (None, raw.part) if isinstance(raw, Earlier) else (raw, raw)
-        kind = part.kind
-        if not kind.startswith("messages") and kind not in ALWAYS_SHOWN and self.asked(kind):
-            self.kept.keep(part)
-        changes = self.accumulator.feed(part)
-        return Batch(shown, [] if shown is None else changes, None, self._batches, before)
+        # What was before the place is fed as well, and not shown.
+        return self._digested(raw.part, before)._replace(part=None, changes=[])
 
     def cursor(self, unread: Sequence[Tuple[int, Place]]) -> Optional[Cursor]:
         """Where the stream stands if batches of these numbers, before which it stood there, were not taken yet.
@@ -270,6 +268,27 @@ class RunReader:
         told = {message.id for message in self.accumulator.run_messages}
         first = next((place for place, id_ in enumerate(ids) if id_ in told), 0)
         return any(id_ not in told for id_ in ids[first:])
+
+
+# Of each event's name these are asked once.
+
+
+def _is_asked(modes: Tuple[str, ...], mode: str) -> bool:
+    return not modes or mode in modes
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_shown(modes: Tuple[str, ...], event: str) -> bool:
+    kind = kind_of(event)
+    if kind == "messages":
+        return _is_asked(modes, "messages-tuple") or _is_asked(modes, "messages")
+    return kind in ALWAYS_SHOWN or _is_asked(modes, kind.partition("/")[0])
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_kept(modes: Tuple[str, ...], event: str) -> bool:
+    kind = kind_of(event)
+    return not kind.startswith("messages") and kind not in ALWAYS_SHOWN and _is_asked(modes, kind)
 
 
 def _tell_of_first(span: RunSpan, batch: Batch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -17,7 +18,6 @@ from typing import (
     Tuple,
     Type,
     TypeVar,
-    cast,
     overload,
 )
 
@@ -93,18 +93,24 @@ class RunStream(Generic[Part]):
         return self
 
     def __next__(self) -> Part:
+        parts = self._parts
+        if parts is None:
+            parts = self._open_parts()
+        if self._show is None:
+            return next(parts)  # type: ignore[return-value]
+        for part in parts:
+            shown = self._show(part)
+            if shown is not None:
+                return shown
+        raise StopIteration
+
+    def _open_parts(self) -> View[Batch, StreamPart]:
         with self._fan_out.lock:
             if self._parts is None:
                 self._refuse_parts_that_are_gone()
                 # The handle owns this view, so the view must not own the handle.
                 self._parts = self._fan_out.open(_part_select(self._reader), lambda: (), None)
-        if self._show is None:
-            return cast(Part, next(self._parts))
-        for part in self._parts:
-            shown = self._show(part)
-            if shown is not None:
-                return shown
-        raise StopIteration
+            return self._parts
 
     # -- views --------------------------------------------------------------------------------------------------
 
@@ -407,8 +413,7 @@ class RunStream(Generic[Part]):
 # A selection is kept by the views' fan-out, so none of these may hold on to the handle.
 
 
-def _mark(batch: Batch) -> Tuple[int, Place]:
-    return batch.number, batch.before
+_mark: Callable[[Batch], Tuple[int, Place]] = operator.attrgetter("number", "before")
 
 
 def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
@@ -419,10 +424,13 @@ def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
 
 
 def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[Any, ...]]:
+    shows = reader.shows
+
     def select(batch: Batch) -> Tuple[Any, ...]:
-        if batch.gap is not None:
-            return (Raised(batch.gap),)
-        return () if batch.part is None or not reader.shows(batch.part) else (batch.part,)
+        part, _, gap, _, _ = batch
+        if gap is not None:
+            return (Raised(gap),)
+        return (part,) if part is not None and shows(part) else ()
 
     return select
 

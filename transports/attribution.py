@@ -122,8 +122,8 @@ class Scope:
         if isinstance(message_id, str):
             return self._open.get(message_id)
         run_id = data.get("run_id")
-        if run_id is None and node is None and len(self._open) > 1:
-            return None
+        if run_id is None and node is None:
+            return next(iter(self._open.values())) if len(self._open) == 1 else None
         drafts = list(self._open.values())
         if run_id is not None:
             drafts = [draft for draft in drafts if draft.run_id in (run_id, None)]
@@ -174,6 +174,8 @@ class Scopes:
     def at(self, namespace: Namespace) -> Scope:
         """The scope of the namespace; made if it is not there."""
         scope = self._root
+        if not namespace:
+            return scope
         for depth, segment in enumerate(namespace, 1):
             child = scope.children.get(segment)
             if child is None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import logging
 import os
-import queue
 import re
 import socket
 import ssl
 import threading
 import time
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Type, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from websockets import exceptions as websockets_errors
-from websockets.frames import DATA_OPCODES, Close, CloseCode, Frame
+from websockets.client import ClientProtocol
+from websockets.frames import Close, CloseCode
 from websockets.http11 import Response as Handshake
-from websockets.protocol import Event, State
+from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
 
 from .. import codec
@@ -42,17 +43,11 @@ from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout
 from ._failures import translated
 from ._hiding import Secrets
+from .frames import Event, Intake, Message
 from .http import MAX_REDIRECTS, REDIRECTS, dated, origin_of, restore_path
+from .inbox import Inbox
 
 __all__ = ["Connection", "Target", "open_connection"]
-
-# What is kept for a slow reader before the server is slowed down: so many frames, each of which may be as large as a
-# page; one of more bytes counts as several.
-_QUEUED_FRAMES = 8192
-_PAGE_BYTES = 2048
-
-# More pieces than this make no message: empty ones would add up without end.
-_MAX_FRAGMENTS = 4096
 
 _CLOSE_SECONDS = 0.5
 
@@ -163,7 +158,7 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
     with request_line("GET") as line, contextlib.ExitStack() as entered, _handshake_translated(target, timeout, line):
         line.sending(target.websocket_url)
         # Entered as a context manager: websockets 17 warns of any other use.
-        connection = entered.enter_context(
+        connection: Any = entered.enter_context(
             connect(
                 target.websocket_url,
                 additional_headers=headers,
@@ -176,8 +171,9 @@ def _connected(target: Target, timeout: Timeout, max_event_bytes: int, compressi
                 ping_interval=None,
                 close_timeout=_CLOSE_SECONDS,
                 max_size=max_event_bytes,
-                max_queue=_QUEUED_FRAMES,
-                create_connection=_Guarded,
+                # What is kept for a slow reader is bounded by the inbox.
+                max_queue=None,
+                create_connection=cast("Type[ClientConnection]", functools.partial(_Guarded, longest=max_event_bytes)),
                 logger=_WithoutDebug(logging.getLogger("websockets.client"), {}),
             )
         )
@@ -234,7 +230,7 @@ class Connection:
 
     def __init__(
         self,
-        socket: ClientConnection,
+        socket: _Guarded,
         stack: contextlib.ExitStack,
         url: str,
         max_event_bytes: int,
@@ -246,6 +242,7 @@ class Connection:
         #: time.monotonic() of the last frame.
         self.last_activity = time.monotonic()
         self._socket = socket
+        self._at_hand = socket.inbox.at_hand
         self._stack = stack
         self._secrets = secrets
         self.max_event_bytes = max_event_bytes
@@ -264,6 +261,13 @@ class Connection:
         except websockets_errors.ConnectionClosed as exc:
             raise self._lost(exc) from exc
 
+    def take(self) -> Optional[Dict[str, Any]]:
+        """The next frame if it came together with the last one; None if it has to be fetched, or after :meth:`close`.
+
+        Raises what :meth:`receive` raises for a frame that is none.
+        """
+        return self._frame(self._at_hand.popleft()) if self._at_hand and not self._closed else None
+
     def receive(self, timeout: Optional[float]) -> Optional[Dict[str, Any]]:
         """The next frame; None if none came in time, if the server closed cleanly, or after :meth:`close`.
 
@@ -280,11 +284,9 @@ class Connection:
             except websockets_errors.ConnectionClosed as exc:
                 self._note_end(exc)
                 return None
-        self.last_activity = time.monotonic()
-        self.received += len(data)
         return self._frame(data)
 
-    def _receive(self, timeout: Optional[float]) -> bytes:
+    def _receive(self, timeout: Optional[float]) -> Message:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _GLANCE_SECONDS if deadline is None else deadline - time.monotonic()
@@ -345,14 +347,16 @@ class Connection:
         with contextlib.suppress(OSError):
             self._socket.socket.shutdown(socket.SHUT_RDWR)
 
-    def _frame(self, data: bytes) -> Dict[str, Any]:
+    def _frame(self, data: Message) -> Dict[str, Any]:
+        self.last_activity = time.monotonic()
+        self.received += len(data)
         try:
             frame = codec.decode(data)
         except (ValueError, RecursionError) as exc:
-            text = self._secrets.hidden(data).decode("utf-8", "replace")
+            text = self._secrets.hidden(bytes(data)).decode("utf-8", "replace")
             raise DecodeError(self._strange(text), url=self.url, status=101, text=text) from exc
         if not isinstance(frame, dict):
-            text = self._secrets.hidden(data).decode("utf-8", "replace")
+            text = self._secrets.hidden(bytes(data)).decode("utf-8", "replace")
             raise ResponseError(self._strange(text), url=self.url, status=101, snippet=text[:SNIPPET_CHARS])
         return frame
 
@@ -408,31 +412,6 @@ def _said(close: Close) -> str:
     return f"code {int(close.code)}" + (f", {close.reason!r}" if close.reason else "")
 
 
-class _Weighed(queue.SimpleQueue[Optional[Frame]]):
-    """Frames that wait to be read, counted by what they weigh: a queue of large ones is full sooner."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._weight = 0
-        self._counting = threading.Lock()
-
-    def put(self, item: Optional[Frame], block: bool = True, timeout: Optional[float] = None) -> None:
-        self._add(item, 1)
-        super().put(item, block, timeout)
-
-    def get(self, block: bool = True, timeout: Optional[float] = None) -> Optional[Frame]:
-        item = super().get(block, timeout)
-        self._add(item, -1)
-        return item
-
-    def qsize(self) -> int:
-        return self._weight
-
-    def _add(self, item: Optional[Frame], times: int) -> None:
-        with self._counting:
-            self._weight += times * (1 if item is None else 1 + len(item.data) // _PAGE_BYTES)
-
-
 class _WithoutDebug(logging.LoggerAdapter):  # type: ignore[type-arg]
     """What websockets logs, but for its DEBUG lines: these show the headers of handshakes, with the key, and frames."""
 
@@ -459,11 +438,15 @@ class _Redirected(Exception):
 class _Guarded(ClientConnection):
     """A connection that follows no redirect by itself (with the key), and that no server can make grow without end."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._fragments = 0
-        super().__init__(*args, **options)
+    def __init__(self, sock: socket.socket, protocol: ClientProtocol, *, longest: int, **options: Any) -> None:
+        intake = Intake(protocol, longest)
+        # websockets has no option for a protocol of one's own.
+        protocol.receive_data = intake.receive_data  # type: ignore[method-assign,assignment]
+        protocol.events_received = intake.events_received  # type: ignore[method-assign,assignment]
+        super().__init__(sock, protocol, **options)
         # Before the handshake nothing is put there.
-        self.recv_messages.frames = _Weighed()
+        self.inbox = Inbox(self.recv_flow_control.acquire, self.recv_flow_control.release)
+        self.recv_messages = self.inbox  # type: ignore[assignment]
 
     def handshake(self, *args: Any, **options: Any) -> None:
         try:
@@ -476,17 +459,10 @@ class _Guarded(ClientConnection):
             raise
 
     def process_event(self, event: Event) -> None:
-        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
-            self._fragments = 0 if event.fin else self._fragments + 1
-            if self._fragments > _MAX_FRAGMENTS:
-                self._refuse_fragments()
-                return
-        super().process_event(event)
-
-    def _refuse_fragments(self) -> None:
-        with self.protocol_mutex, contextlib.suppress(OSError):
-            self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"more than {_MAX_FRAGMENTS} fragments")
-            self.send_data()
+        if isinstance(event, list):
+            self.inbox.put(event)
+        else:
+            super().process_event(event)
 
 
 def _redirect(url: str, response: Handshake) -> Optional[str]:

@@ -3,6 +3,8 @@
 The chunks have the shape of LangChain's ``AIMessageChunk`` dicts as ``stream_mode="messages-tuple"`` sends them, such
 that LangChain's own left fold over them gives the message that the run stores. Where no chunk can lead there (a block
 was replaced rather than continued), the whole message is given instead.
+
+Budget: 1 µs for a delta (:meth:`Draft.continued`); see ``python -m benchmarks --only websocket``.
 """
 
 from __future__ import annotations
@@ -18,35 +20,53 @@ Message = Dict[str, Any]
 #: The field of a block that grows, by the block's type.
 _GROWING = {"text": "text", "reasoning": "reasoning", "tool_call_chunk": "args", "server_tool_call_chunk": "args"}
 
+#: The type of the delta that makes a block longer, by the block's type.
+_DELTA_OF = {
+    "text": "text-delta",
+    "reasoning": "reasoning-delta",
+    "tool_call_chunk": "tool-call-delta",
+    "server_tool_call_chunk": "tool-call-delta",
+}
+
 _FINAL_OF = {"tool_call_chunk": "tool_call", "server_tool_call_chunk": "server_tool_call"}
 _CHUNK_OF = {final: chunk for chunk, final in _FINAL_OF.items()}
 
 
-class _Told:
-    """One block as its deltas tell it. What grows is kept in pieces, so that a long text costs what it weighs."""
+# As many pieces of a text are kept one by one: a short string takes ten times the memory of its characters.
+_MAX_PIECES = 1024
 
-    __slots__ = ("_fields", "_growing", "_pieces")
+
+class _Told:
+    """One block as its deltas tell it. What grows is kept in pieces, so that a long text costs what it weighs.
+
+    ``growing`` names the field that grows, and ``delta`` the type of the deltas that do nothing but make it longer.
+    """
+
+    __slots__ = ("_fields", "_pieces", "_texts", "delta", "growing", "type")
 
     def __init__(self, block: Block) -> None:
-        self._growing = _GROWING.get(_kind(block), "")
+        self.type = _kind(block)
+        self.growing = _GROWING.get(self.type, "")
+        # Where a block has no index yet, the next delta gives it one.
+        self.delta = None if block.get("index") is None else _DELTA_OF.get(self.type)
         self._fields: Block = {}
+        self._texts: List[str] = []
         self._pieces: List[str] = []
         self.merge(block)
 
-    @property
-    def type(self) -> str:
-        return _kind(self._fields)
-
-    @property
-    def growing(self) -> str:
-        return self._growing
+    def grow(self, piece: str) -> None:
+        """Add to what grows."""
+        self._pieces.append(piece)
+        if len(self._pieces) == _MAX_PIECES:
+            self._texts.append("".join(self._pieces))
+            self._pieces.clear()
 
     def merge(self, block: Block) -> None:
         """Merge one more chunk of the block, as LangChain's fold does."""
         for key, value in block.items():
             before = self._fields.get(key)
-            if key == self._growing and isinstance(value, str):
-                self._pieces.append(value)
+            if key == self.growing and isinstance(value, str):
+                self.grow(value)
             elif before is None:
                 self._fields[key] = value
             elif key not in ("type", "index") and isinstance(value, str) and isinstance(before, str):
@@ -54,15 +74,15 @@ class _Told:
 
     def news_of(self, block: Block) -> Block:
         """What of a fragment is not known yet: servers may repeat the id and the name with each."""
-        known = ("type", "index", self._growing)
+        known = ("type", "index", self.growing)
         return {key: value for key, value in block.items() if key in known or self._fields.get(key) is None}
 
     def value(self) -> Block:
-        if not self._growing:
+        if not self.growing:
             return dict(self._fields)
-        text = "".join(self._pieces)
-        self._pieces = [text]
-        return {**self._fields, self._growing: text}
+        text = "".join((*self._texts, *self._pieces))
+        self._texts, self._pieces = [text], []
+        return {**self._fields, self.growing: text}
 
 
 def _kind(block: Mapping[str, Any]) -> str:
@@ -185,6 +205,22 @@ class Draft:
             return self._snapshot(index, {**fields, "index": index})
         return []
 
+    def continued(self, data: Mapping[str, Any]) -> Optional[Message]:
+        """The chunk of a ``content-block-delta`` that makes a block longer which was begun: what nearly all are.
+
+        None for any other; nothing has changed then.
+        """
+        index, delta = data.get("index"), data.get("delta")
+        told = self._told.get(index) if type(index) is int else None
+        if told is None or type(delta) is not dict or delta.get("type", "") != told.delta:
+            return None
+        piece = delta.get(told.growing)
+        if type(piece) is not str or not piece or index in self._frozen or self.role != "ai":
+            return None
+        told.grow(piece)
+        block = {"type": told.type, told.growing: piece, "index": index}
+        return self._chunk([block], _call_chunks(block) if told.growing == "args" else [])
+
     def end_block(self, index: int, block: Block) -> List[Message]:
         """``content-block-finish``: has the last word on the block; what the deltas did not say follows as a chunk."""
         told = self._told[index].value() if index in self._told else {}
@@ -251,7 +287,7 @@ class Draft:
             return []
         return self._say(index, {"type": told.get("type"), **rest, "index": told.get("index")}) if rest else []
 
-    def _chunk(self, content: Any, calls: List[Block], **closing: Any) -> Message:
+    def _chunk(self, content: Any, calls: List[Block]) -> Message:
         return {
             "content": content,
             "additional_kwargs": {},
@@ -264,7 +300,6 @@ class Draft:
             "usage_metadata": None,
             "tool_call_chunks": calls,
             "chunk_position": None,
-            **closing,
         }
 
     def _closing(self, target: Message) -> List[Message]:
@@ -273,14 +308,13 @@ class Draft:
             return [target]
         if target["invalid_tool_calls"] or target["name"]:
             return [target]
-        last = self._chunk(
-            "",
-            [],
-            additional_kwargs=target.get("additional_kwargs") or {},
-            response_metadata={**target["response_metadata"], "output_version": "v1"},
-            usage_metadata=target.get("usage_metadata"),
-            chunk_position="last",
-        )
+        last = {
+            **self._chunk("", []),
+            "additional_kwargs": target.get("additional_kwargs") or {},
+            "response_metadata": {**target["response_metadata"], "output_version": "v1"},
+            "usage_metadata": target.get("usage_metadata"),
+            "chunk_position": "last",
+        }
         return [last]
 
     def _folded(self) -> Optional[Tuple[Any, List[Block]]]:

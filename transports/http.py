@@ -27,6 +27,7 @@ from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
 from ._failures import translated
 from ._hiding import Secrets
+from .chunked import ChunkedBody
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "ByteStream", "HTTPTransport", "dated", "origin_of", "restore_path"]
 
@@ -83,6 +84,8 @@ class HTTPTransport(Transport):
     def _exchange(self, call: _Call) -> Response:
         url = self.url_of(call.path)
         with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
+            if answer.status_code >= 500:
+                _expect_the_end(answer)
             body = (answer.content or b"") if call.end is None else _read_until(call, ByteStream(answer, url))
         return Response(answer.status_code, dated(answer.headers), _told(answer, body), url)
 
@@ -257,6 +260,7 @@ class ByteStream:
         #: time.monotonic() of the last bytes, or of the answer's head.
         self.last_activity = time.monotonic()
         self._answer = answer
+        self._chunked = ChunkedBody.of(answer.raw)
         self._pieces: Optional[Iterator[bytes]] = None
         self._closed = False
         self._ended = False
@@ -301,6 +305,8 @@ class ByteStream:
         return data
 
     def _read_raw(self) -> bytes:
+        if self._chunked is not None:
+            return self._chunked.read(_READ_BYTES)
         raw = self._answer.raw
         if isinstance(raw, HTTPResponse):
             # The only read that gives what is there in every framing: chunked, compressed, or up to the end.
@@ -386,6 +392,13 @@ def _read_until(call: _Call, stream: ByteStream) -> bytes:
         pieces.append(data)
 
 
+def _expect_the_end(answer: requests.Response) -> None:
+    """Servers hang up after an error of their own, without saying so: the next call would be lost to that."""
+    connection = getattr(answer.raw, "connection", None)
+    if connection is not None:
+        connection.hangs_up = True
+
+
 def _too_late(call: _Call, url: str) -> ConnectionTimeout:
     return ConnectionTimeout(
         f"{url} did not answer in full within {call.timeout.total or 0:g} s; allow it a larger deadline", url=url
@@ -403,6 +416,10 @@ class _KnownConnection:
     def _put_conn(self, conn: Any) -> None:
         # From now on it may serve another call.
         freed_by(_nothing)
+        if getattr(conn, "hangs_up", False):
+            # It is connected anew for the next call.
+            conn.hangs_up = False
+            conn.close()
         super()._put_conn(conn)  # type: ignore[misc]
 
 

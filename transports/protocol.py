@@ -6,6 +6,8 @@ clock: what arrives is fed, what it means comes back.
 That protocol sends block events for what models stream, and nothing for any other message; a message's events name it
 only when it begins. So the ``values`` snapshots are compared with what was streamed: what is new there, or different,
 is sent as a whole message, as the run stream does when a node returns it.
+
+Budget: 3 µs for a delta (:meth:`Translator.continued`); see ``python -m benchmarks --only websocket``.
 """
 
 from __future__ import annotations
@@ -43,7 +45,12 @@ def _params(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _namespace(params: Mapping[str, Any]) -> Namespace:
     namespace = params.get("namespace")
-    return tuple(str(segment) for segment in namespace) if isinstance(namespace, list) else ()
+    return tuple(map(str, namespace)) if namespace and isinstance(namespace, list) else ()
+
+
+def _id_of(envelope: Mapping[str, Any]) -> Optional[str]:
+    event_id = envelope.get("event_id", envelope.get("seq"))
+    return None if event_id is None else str(event_id)
 
 
 def run_of(envelope: Mapping[str, Any]) -> Optional[str]:
@@ -56,9 +63,11 @@ def run_of(envelope: Mapping[str, Any]) -> Optional[str]:
 
 def root_event(envelope: Mapping[str, Any]) -> Optional[str]:
     """``running``, ``completed``, ``failed`` or ``interrupted`` if the event tells that of the run as a whole."""
+    if envelope.get("method") != "lifecycle":
+        return None
     params = _params(envelope)
     data = params.get("data")
-    if envelope.get("method") != "lifecycle" or _namespace(params) or not isinstance(data, dict):
+    if _namespace(params) or not isinstance(data, dict):
         return None
     event = data.get("event")
     return event if event in ("running", "completed", "failed", "interrupted") else None
@@ -99,6 +108,7 @@ class Translator:
         self.ended: Optional[str] = None
         self.failure: Optional[str] = None
         self._modes = frozenset(modes)
+        self._in_tuples = "messages-tuple" in self._modes
         self._subgraphs = stream_subgraphs
         self._thread_id = thread_id
         self.run_id = run_id
@@ -114,9 +124,11 @@ class Translator:
 
     def feed(self, envelope: Mapping[str, Any]) -> List[StreamPart]:
         """The parts that one event comes to, each with an id to go on from (see :meth:`numbered`)."""
+        part = self.continued(envelope)
+        if part is not None:
+            return [part]
         params = _params(envelope)
-        event_id = envelope.get("event_id", envelope.get("seq"))
-        self._event_id, self._count = (None if event_id is None else str(event_id)), 0
+        self._event_id, self._count = _id_of(envelope), 0
         try:
             parts = self._parts(envelope.get("method"), _namespace(params), params)
         except RecursionError:
@@ -164,6 +176,27 @@ class Translator:
                 self._note_updates(data)
             return [StreamPart(_named(method, namespace), _plain(method, data, node))]
         return []
+
+    def continued(self, envelope: Mapping[str, Any]) -> Optional[StreamPart]:
+        """The part of a delta that goes on with a message: what nearly every event is, and the same in fewer steps.
+
+        None for any other event; nothing has changed then.
+        """
+        params = _params(envelope)
+        data = params.get("data")
+        if not isinstance(data, dict) or data.get("event") != "content-block-delta" or not self._in_tuples:
+            return None
+        namespace = _namespace(params)
+        node = params.get("node")
+        draft = self._scopes.at(namespace).owner(data, node if isinstance(node, str) else None)
+        if draft is None or envelope.get("method") != "messages" or not self._visible(namespace):
+            return None
+        chunk = draft.continued(data)
+        if chunk is None:
+            return None
+        event_id = self._event_id = _id_of(envelope)
+        self._count = 1
+        return StreamPart(_named("messages", namespace), [chunk, self._metadata(namespace, draft.node)], event_id)
 
     def _visible(self, namespace: Namespace) -> bool:
         return self._subgraphs or not namespace
@@ -246,6 +279,10 @@ class Translator:
             draft = knowing[0].known(message_id) if knowing else None
             shown = self._shown.get(message_id)
             before = scope.latest.get(message_id, shown)
+            if draft is None and shown is not None and before is shown and same(shown, message):
+                # One of two that say the same is enough to keep: they may be long.
+                self._shown[message_id] = message
+                continue
             if draft is not None or not ((before and same(before, message)) or (shown and same(shown, message))):
                 key = content_key(message) if keyed and shown is None else ""
                 found.append(_New(message, draft, shown is None, key))
@@ -343,7 +380,7 @@ class Translator:
         parts = []
         for message in messages:
             metadata = self._metadata(namespace, draft.node if draft else None)
-            if "messages-tuple" in self._modes:
+            if self._in_tuples:
                 parts.append(StreamPart(_named("messages", namespace), [message, metadata]))
             elif "messages" in self._modes:
                 parts += self._snapshot(namespace, message, metadata)
@@ -393,7 +430,7 @@ def _delta(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _named(kind: str, namespace: Namespace) -> str:
-    return "|".join((kind, *namespace))
+    return "|".join((kind, *namespace)) if namespace else kind
 
 
 def _plain(method: str, data: Any, node: Optional[str]) -> Any:

@@ -54,6 +54,8 @@ class WebSocketSource(PartSource):
         self._muted_until: Optional[float] = None
         self._may_be_gone = False
         self._started = False
+        # Whether each event is just to be translated: the run goes on, nothing is owed, and nothing is to be left out.
+        self._flowing = False
         self._over = False
         self._closing = run.closing
         self._pause = _QUIET_SECONDS
@@ -109,22 +111,17 @@ class WebSocketSource(PartSource):
 
     def _advance(self) -> None:
         try:
-            wait = self._timeout()
-            patience = None if self.patience is None else self.patience(self)
-            frame = self._connection.receive(wait if patience is None else min(wait, patience))
+            frame = self._connection.take()
+            if frame is None:
+                frame = self._waited_for()
             if frame is not None:
                 self.last_activity = self._connection.last_activity
+                flows = self._flowing and frame.get("type") == "event"
+                part = self._translator.continued(frame) if flows else None
+                if part is not None:
+                    self._ready.append(part)
+                    return
                 self._take(frame)
-            elif self._connection.ended:
-                self._end(None)
-            elif self._closing.is_set():
-                pass
-            elif patience is not None and patience <= wait:
-                raise ConnectionTimeout(
-                    f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
-                )
-            else:
-                self._silence()
         except LgsyncError:
             self._connection.close()
             self._over = True
@@ -133,6 +130,25 @@ class WebSocketSource(PartSource):
         # What never began here, or came on half of the subscriptions, was not all that the run said.
         heard = self._started and not self._unconfirmed
         self.exact = self._translator.exact and (heard or not self._over)
+
+    def _waited_for(self) -> Optional[Dict[str, Any]]:
+        """The next frame, however long it takes to come; None if something else is to be done."""
+        wait = self._timeout()
+        patience = None if self.patience is None else self.patience(self)
+        frame = self._connection.receive(wait if patience is None else min(wait, patience))
+        if frame is not None:
+            return frame
+        if self._connection.ended:
+            self._end(None)
+        elif self._closing.is_set():
+            pass
+        elif patience is not None and patience <= wait:
+            raise ConnectionTimeout(
+                f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
+            )
+        else:
+            self._silence()
+        return None
 
     def _timeout(self) -> float:
         if self._translator.ended == "interrupted":
@@ -171,17 +187,20 @@ class WebSocketSource(PartSource):
         early, self._early = self._early, []
         for event in early if len(early) == 1 else _in_order(early):
             self._handle(event)
+        skipping = self._resume is not None or self._muted_until is not None
+        self._flowing = self._started and not (skipping or self._unconfirmed or self._over)
 
     def _handle(self, event: Dict[str, Any]) -> None:
         if self._over:
             return
-        root, run_id = root_event(event), run_of(event)
+        root = root_event(event)
         if not self._started:
+            run_id = run_of(event)
             if not self._begins(event, root, run_id):
                 if root == "running" and self._may_be_gone and self._is_later(run_id, event):
                     self._superseded()
                 return
-        elif root == "running" and run_id != self.run_id:
+        elif root == "running" and run_of(event) != self.run_id:
             self._superseded()
             return
         self._started = True

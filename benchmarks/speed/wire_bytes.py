@@ -6,7 +6,7 @@ import os
 from typing import Dict, List, Tuple
 
 from ..facts import served
-from ..long_answer import LONG_ANSWER
+from ..long_answer import COMPRESSED, LONG_ANSWER
 from .findings import Finding
 from .worker import Worker
 
@@ -28,7 +28,7 @@ def _measured(server: str) -> List[Finding]:
             costs.update(worker.ask(client, url=server))
     most = costs['`runs.stream`, `"messages"`'][0]
     what = f'bytes on the wire for {LONG_ANSWER:,} tokens from a real server / `stream_mode="messages"`'
-    limits = {"sse": 0.1, "websocket": 0.025}
+    limits = {"sse": 0.1, "websocket": 0.025, COMPRESSED: 0.025}
     return [_finding(f"{what}, {name}", limit, costs[f"`run.text()`, {name}"], most) for name, limit in limits.items()]
 
 

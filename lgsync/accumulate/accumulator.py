@@ -33,6 +33,9 @@ _OUTCOMES = (*_ENDED_WELL, "cancelled", "error", "unknown")
 #: Events that are no concern of messages.
 _OTHER_KINDS = {"custom", "tasks", "checkpoints", "debug", "events", "feedback", "error", "end"}
 
+#: Takes an event's data and namespace.
+_Handler = Callable[[Any, Tuple[str, ...]], List[Message]]
+
 
 class MessageAccumulator:
     """Accumulates the messages of a run from its parts, whoever received them.
@@ -62,7 +65,7 @@ class MessageAccumulator:
         self._state = StateReader(self._ledger, self._mirror, self._key)
         stream = StreamReader(self._ledger, self._mirror)
         self._attempt: Optional[Tuple[Any, Any]] = None
-        self._handlers: Dict[str, Callable[[Any, Tuple[str, ...]], List[Message]]] = {
+        self._handlers: Dict[str, _Handler] = {
             "messages": stream.on_tuple,
             "messages/metadata": stream.on_announcement,
             "messages/partial": stream.on_partial,
@@ -71,6 +74,7 @@ class MessageAccumulator:
             "updates": self._state.on_updates,
             "metadata": self._on_metadata,
         }
+        self._turn_to("metadata")
 
     def gap(self) -> None:
         """Some parts between the last one fed and the next one are gone for good.
@@ -105,15 +109,27 @@ class MessageAccumulator:
         """
         if not isinstance(part, (tuple, list)) or len(part) < 2 or not isinstance(part[0], str):
             return self._ledger.unusable()
-        kind, bar, path = part[0].partition("|")
-        handler = self._handlers.get(kind)
-        if handler is None:
-            return [] if kind in _OTHER_KINDS else self._ledger.unusable()
+        if part[0] != self._name:
+            self._turn_to(part[0])
         try:
-            return handler(part[1], tuple(path.split("|")) if bar else ())
+            return self._handler(part[1], self._namespace)
         except RecursionError:
             # Nested deeper than this interpreter can walk: such a part cannot be used.
             return self._ledger.unusable()
+
+    def _turn_to(self, name: str) -> None:
+        """From now on events have this name; they mostly come in rows."""
+        kind, bar, path = name.partition("|")
+        unknown = self._pass_over if kind in _OTHER_KINDS else self._cannot_use
+        self._name = name
+        self._handler = self._handlers.get(kind, unknown)
+        self._namespace = tuple(path.split("|")) if bar else ()
+
+    def _pass_over(self, _data: Any, _namespace: Tuple[str, ...]) -> List[Message]:
+        return []
+
+    def _cannot_use(self, _data: Any, _namespace: Tuple[str, ...]) -> List[Message]:
+        return self._ledger.unusable()
 
     def settle(self, values: Any, *, known: Optional[Collection[str]] = None) -> List[Message]:
         """Take the thread's state (its ``values``) as the last word; gives the messages that this changes.

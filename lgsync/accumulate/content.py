@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .blocks import spoken_key
 from .delta import Delta, delta_of
 from .history import Cell, Series, Table, Text, owned
 from .merge import Journal, merge_element, target_of
+from .tips import Tip, tip_for
 
 __all__ = ["Content", "Said"]
 
@@ -43,9 +44,12 @@ class Said:
 class Content:
     """A string, or a list of blocks, that chunks are added to."""
 
-    __slots__ = ("_cell", "_last")
+    __slots__ = ("_cell", "_last", "_tip", "string")
 
     def __init__(self, value: Any, journal: Journal, said: Said) -> None:
+        #: The content, as long as it is a string.
+        self.string: Optional[Text] = None
+        self._tip: Optional[Tip] = None
         # Where the last words of each channel are: words before them are no mere extension.
         self._last = {_TEXT: -1, _REASONING: -1}
         if isinstance(value, list):
@@ -54,7 +58,8 @@ class Content:
             for item in value:
                 self._append(series, item, journal, said)
         else:
-            self._cell = Cell(journal.version, Text(journal.version, ""))
+            self.string = Text(journal.version, "")
+            self._cell = Cell(journal.version, self.string)
             self.add(value, journal, said)
 
     @property
@@ -72,7 +77,21 @@ class Content:
             return value.at(version) if channel == _TEXT else ""
         return "".join(_words_in(cell, channel, version) for cell in value.cells(version))
 
+    def tip(self, block: Mapping[str, Any]) -> Optional[Tip]:
+        """What a block appends to, if that is all it does and no words stand behind those that it may append."""
+        if self._tip is not None and self._tip.fits(block):
+            return self._tip
+        tip = None if self.series is None else tip_for(self.series, block)
+        if tip is not None and tip.key == spoken_key(tip.table.now("type")):
+            tip.name = _TEXT if tip.key == _TEXT else _REASONING
+            if tip.place < self._last[tip.name]:
+                return None
+            self._last[tip.name] = tip.place
+        self._tip = tip
+        return tip
+
     def add(self, value: Any, journal: Journal, said: Said) -> None:
+        self._tip = None
         series = self.series
         if isinstance(value, str):
             if series is None:
@@ -99,6 +118,7 @@ class Content:
         if text.length:
             self._last[_TEXT] = 0
         self._cell.put(journal.version, series)
+        self.string = None
         # langchain-core does not merge the items among themselves here.
         for item in items:
             self._append(series, item, journal, said)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
+from itertools import accumulate
 from typing import Any, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 __all__ = ["ABSENT", "Cell", "Series", "Table", "Text", "owned", "plain"]
@@ -47,22 +48,21 @@ class Text:
         self._joined = text
         self._parts: List[str] = []
         self.length = len(text)
+        # The version that each part came with, and up to where the text went with it; that is added up when it is read.
         self._versions = array("Q", (version,))
         self._ends = array("Q", (self.length,))
 
     def append(self, version: int, part: str) -> None:
         self._parts.append(part)
+        self._versions.append(version)
         self.length += len(part)
-        if self._versions[-1] == version:
-            self._ends[-1] = self.length
-        else:
-            self._versions.append(version)
-            self._ends.append(self.length)
         if len(self._parts) > _MANY_PARTS and len(self._parts) * 8 > self.length:
             self.now()
 
     def now(self) -> str:
         if self._parts:
+            # The first of these sums is the end that is the last by now.
+            self._ends[-1:] = array("Q", accumulate(map(len, self._parts), initial=len(self._joined)))
             self._joined = "".join((self._joined, *self._parts))
             self._parts.clear()
         return self._joined
@@ -71,9 +71,9 @@ class Text:
         text = self.now()
         if version >= self._versions[-1]:
             return text
-        return text[: self.length_at(version)]
+        return text[: self._length_at(version)]
 
-    def length_at(self, version: int) -> int:
+    def _length_at(self, version: int) -> int:
         place = bisect_right(self._versions, version)
         return self._ends[place - 1] if place else 0
 

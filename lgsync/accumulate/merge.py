@@ -10,9 +10,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .history import Cell, Series, Table, Text, owned
 
-__all__ = ["Journal", "add_usage", "merge_element", "merge_into", "merge_list", "target_of"]
+__all__ = ["SAME_IF_EQUAL", "Journal", "add_usage", "merge_element", "merge_into", "merge_list", "target_of"]
 
-_SAME_IF_EQUAL = {"id", "output_version", "model_provider"}
+#: Keys whose strings are not added up if they are equal.
+SAME_IF_EQUAL = {"id", "output_version", "model_provider"}
 _LAST_WINS = {"index", "created", "timestamp"}
 _MAX_DEPTH = 100
 
@@ -73,7 +74,7 @@ def merge_into(table: Table, right: Mapping[str, Any], journal: Journal, place: 
 def _merge_text(cell: Cell, key: str, value: str, journal: Journal, _place: str) -> None:
     if not value:
         return
-    if key == "index" or key in _SAME_IF_EQUAL:
+    if key == "index" or key in SAME_IF_EQUAL:
         now = cell.node().now()
         if (key == "index" and now.startswith("lc_")) or (key != "index" and now == value):
             return

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from .delta import EMPTY, Delta, text_difference
+from .delta import EMPTY, Delta, appended, text_difference
 from .fold import Fold
 from .history import owned
 from .whole import Whole
 
-__all__ = ["UNGUARDED", "Head", "Message"]
+__all__ = ["UNGUARDED", "Head", "Message", "Telling"]
 
 #: For messages that are read only by whoever feeds their accumulator.
 UNGUARDED: ContextManager[Any] = nullcontext()
@@ -26,6 +26,17 @@ class Head(NamedTuple):
     task: Any = None
 
 
+class Telling(NamedTuple):
+    """What is the same in all snapshots of one message in a row that tell the same kind of change."""
+
+    head: Head
+    state: Union[Fold, Whole]
+    status: str = "complete"
+    source: str = "state"
+    conflicts: Tuple[str, ...] = ()
+    guard: ContextManager[Any] = UNGUARDED
+
+
 class Message:
     """A message as it was after one change: a snapshot that nothing later changes.
 
@@ -35,49 +46,20 @@ class Message:
     Two messages are equal if everything that can be read from them is; the hash is that of id and revision.
     """
 
-    __slots__ = (
-        "_cache",
-        "_conflicts",
-        "_delta",
-        "_guard",
-        "_head",
-        "_revision",
-        "_source",
-        "_state",
-        "_status",
-        "_version",
-    )
+    __slots__ = ("_cache", "_delta", "_revision", "_telling", "_version")
 
-    _head: Head
-    _state: Union[Fold, Whole]
-
-    def __init__(
-        self,
-        head: Head,
-        state: Union[Fold, Whole],
-        *,
-        status: str = "complete",
-        source: str = "state",
-        delta: Delta = EMPTY,
-        revision: int = 0,
-        conflicts: Tuple[str, ...] = (),
-        guard: ContextManager[Any] = UNGUARDED,
-    ) -> None:
-        self._guard = guard
-        self._head = head
-        self._state = state
-        self._version = state.version
-        self._status = status
-        self._source = source
-        self._delta = delta
+    # One is made for each piece of a stream: what they share is in the telling, and a delta of mere text is a string.
+    def __init__(self, telling: Telling, version: int, revision: int = 0, delta: Union[str, Delta] = EMPTY) -> None:
+        self._telling = telling
+        self._version = version
         self._revision = revision
-        self._conflicts = conflicts
+        self._delta = delta
         self._cache: Optional[Dict[str, Any]] = None
 
     @property
     def id(self) -> Optional[str]:
         """The id the server gave it; None only if it gave none."""
-        return self._head.id
+        return self._telling.head.id
 
     @property
     def type(self) -> str:
@@ -151,27 +133,30 @@ class Message:
     @property
     def status(self) -> str:
         """``streaming``, then once ``complete`` or ``incomplete``; after that ``revised`` or ``removed``."""
-        return self._status
+        return self._telling.status
 
     @property
     def delta(self) -> Delta:
         """What this change added."""
-        return self._delta
+        delta = self._delta
+        if isinstance(delta, str):
+            delta = self._delta = appended(delta)
+        return delta
 
     @property
     def namespace(self) -> Tuple[str, ...]:
         """The path of subgraphs it came from, outermost first; empty for the root graph."""
-        return self._head.namespace
+        return self._telling.head.namespace
 
     @property
     def node(self) -> Optional[str]:
         """The node that showed it, if the server said."""
-        return self._head.node
+        return self._telling.head.node
 
     @property
     def metadata(self) -> Dict[str, Any]:
         """What the server said about the run around it (``langgraph_step``, ``tags`` …), with its first event."""
-        return dict(owned(self._head.metadata))
+        return dict(owned(self._telling.head.metadata))
 
     @property
     def revision(self) -> int:
@@ -185,50 +170,40 @@ class Message:
         ``chunk``: a piece of a stream; ``whole``: a message sent whole; ``snapshot``: a cumulative snapshot, or the
         state saying the same as the stream, or something new; ``state``: the thread's state, against the stream.
         """
-        return self._source
+        return self._telling.source
 
     @property
     def conflicts(self) -> Tuple[str, ...]:
         """Pieces that did not fit together, in words; what came first was kept."""
-        return self._conflicts
+        return self._telling.conflicts
 
     def to_dict(self) -> Dict[str, Any]:
         """The message as JSON values, with the keys it has in the thread's state.
 
         LangChain's ``convert_to_messages`` takes it, and so does a run's ``input``.
         """
-        with self._guard:
-            message: Dict[str, Any] = owned(self._state.to_dict(self._version, self._final))
+        with self._telling.guard:
+            message: Dict[str, Any] = owned(self._telling.state.to_dict(self._version, self._final))
         message["id"] = self.id
         return message
 
     def from_nothing(self) -> Message:
         """The same message with all of its text and reasoning as the delta, for whoever reads it for the first time."""
-        message = Message(
-            self._head,
-            self._state,
-            status=self._status,
-            source=self._source,
-            delta=text_difference(("", ""), (self.text, self.reasoning)),
-            revision=self._revision,
-            conflicts=self._conflicts,
-            guard=self._guard,
-        )
-        message._version = self._version
-        return message
+        delta = text_difference(("", ""), (self.text, self.reasoning))
+        return Message(self._telling, self._version, self._revision, delta)
 
     @property
     def _final(self) -> bool:
-        return self._status in ("complete", "revised", "removed")
+        return self._telling.status in ("complete", "revised", "removed")
 
     def _text(self) -> str:
-        return self._state.text(self._version)
+        return self._telling.state.text(self._version)
 
     def _reasoning(self) -> str:
-        return self._state.reasoning(self._version)
+        return self._telling.state.reasoning(self._version)
 
     def _read(self, key: str) -> Any:
-        value = self._cached(key, lambda: self._state.value(key, self._version, self._final))
+        value = self._cached(key, lambda: self._telling.state.value(key, self._version, self._final))
         return value if isinstance(value, str) else owned(value)
 
     def _calls(self, key: str) -> List[Dict[str, Any]]:
@@ -239,7 +214,7 @@ class Message:
         if self._cache is not None and key in self._cache:
             return self._cache[key]
         # What is worked out here is shared with the accumulator, which another thread may be feeding.
-        with self._guard:
+        with self._telling.guard:
             value = compute()
             if self._cache is None:
                 self._cache = {}
@@ -254,12 +229,12 @@ class Message:
         return hash((self.id, self._revision))
 
     def _key(self) -> Tuple[Any, ...]:
-        about = (self._status, self._source, self._delta, self._revision, self._conflicts)
-        return (self._head[:3], self.metadata, about, self.to_dict())
+        about = (self.status, self.source, self.delta, self._revision, self.conflicts)
+        return (self._telling.head[:3], self.metadata, about, self.to_dict())
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        head = self._head._replace(metadata=self.metadata, task=None)
-        about = (self._status, self._source, self._delta, self._revision, self._conflicts)
+        head = self._telling.head._replace(metadata=self.metadata, task=None)
+        about = (self.status, self.source, self.delta, self._revision, self.conflicts)
         return _rebuild, (tuple(head), self.to_dict(), about)
 
     def __repr__(self) -> str:
@@ -271,7 +246,7 @@ class Message:
             parts.append(f"tool_calls={calls!r}")
         if self.namespace:
             parts.append(f"namespace={self.namespace!r}")
-        return f"<Message {self.type} {self._status} {' '.join(parts)}>"
+        return f"<Message {self.type} {self._telling.status} {' '.join(parts)}>"
 
 
 def _text_or_none(value: Any) -> Optional[str]:
@@ -280,7 +255,4 @@ def _text_or_none(value: Any) -> Optional[str]:
 
 def _rebuild(head: Tuple[Any, ...], message: Dict[str, Any], about: Tuple[Any, ...]) -> Message:
     status, source, delta, revision, conflicts = about
-    state = Whole(message)
-    return Message(
-        Head(*head), state, status=status, source=source, delta=delta, revision=revision, conflicts=conflicts
-    )
+    return Message(Telling(Head(*head), Whole(message), status, source, conflicts), 0, revision, delta)

@@ -7,7 +7,7 @@ from typing import Any, ContextManager, Dict, Mapping, Optional, Tuple, Union
 from .delta import EMPTY, Delta
 from .fold import Fold
 from .gap import Gap
-from .message import UNGUARDED, Head, Message
+from .message import UNGUARDED, Head, Message, Telling
 from .whole import Whole
 
 __all__ = ["Track", "has_own_end", "head_of", "namespace_of", "usable_id"]
@@ -22,7 +22,7 @@ class Track:
     ``status`` is None as long as nothing was told: the id is known from the thread's history, or only by empty chunks.
     """
 
-    __slots__ = ("gap", "guard", "head", "latest", "marks_end", "revision", "stale", "state", "status")
+    __slots__ = ("flow", "gap", "guard", "head", "latest", "marks_end", "revision", "stale", "state", "status")
 
     def __init__(self, head: Head, state: Union[Fold, Whole], guard: ContextManager[Any] = UNGUARDED) -> None:
         self.guard = guard
@@ -31,6 +31,8 @@ class Track:
         self.status: Optional[str] = None
         self.revision = 0
         self.latest: Optional[Message] = None
+        #: What its next usual chunk is told with; None unless the last change was a chunk that left it streaming.
+        self.flow: Optional[Telling] = None
         #: The last gap before it was streamed, or sent whole: every part of it since then has come.
         self.gap: Optional[Gap] = None
         #: Whether the server marks the last chunk, so that its absence means something.
@@ -47,22 +49,26 @@ class Track:
         """The next change of this message."""
         self.status = status
         self.revision += 1
-        self.latest = Message(
-            self.head,
-            self.state,
-            status=status,
-            source=source,
-            delta=delta,
-            revision=self.revision,
-            conflicts=self.state.conflicts,
-            guard=self.guard,
-        )
+        telling = Telling(self.head, self.state, status, source, self.state.conflicts, self.guard)
+        self.flow = telling if status == "streaming" and source == "chunk" else None
+        self.latest = Message(telling, self.state.version, self.revision, delta)
         return self.latest
+
+    def take_usual(self, chunk: Mapping[str, Any]) -> Optional[Message]:
+        """The change that a usual chunk makes, where the last one was made by a chunk; None if it may be another."""
+        flow = self.flow
+        state = None if flow is None else flow.state
+        delta = state.add_usual(chunk) if isinstance(state, Fold) else None
+        if flow is None or state is None or delta is None:
+            return None
+        self.revision += 1
+        message = self.latest = Message(flow, state.version, self.revision, delta)
+        return message
 
     def snapshot(self) -> Message:
         """The last change, or the message as history has it."""
         if self.latest is None:
-            self.latest = Message(self.head, self.state, guard=self.guard)
+            self.latest = Message(Telling(self.head, self.state, guard=self.guard), self.state.version)
         return self.latest
 
     def rename(self, id_: str) -> None:
@@ -70,14 +76,8 @@ class Track:
         self.head = self.head._replace(id=id_)
         if self.latest is not None:
             told = self.latest
-            self.latest = Message(
-                self.head,
-                self.state,
-                status=told.status,
-                source=told.source,
-                revision=told.revision,
-                guard=self.guard,
-            )
+            telling = Telling(self.head, self.state, told.status, told.source, guard=self.guard)
+            self.latest = Message(telling, self.state.version, told.revision)
 
     def words(self) -> Tuple[str, str]:
         """The text and the reasoning as they are now."""

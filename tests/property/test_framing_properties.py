@@ -17,7 +17,28 @@ FIELDS = b"data|data:|data: |event|event:|event: |id|id:|id: |retry:|retry: 10|:
 VALUES = b'values|end|1|{}|{"a":[1,2]}|"text"| |:|\0|\x1c|\xff|\xe2\x82|\xe2\x80\xa8|\xef\xbb\xbf'
 ENDS = [b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n"]
 PIECES = st.sampled_from([*FIELDS.split(b"|"), *VALUES.split(b"|"), *ENDS])
-STREAMS = st.one_of(st.lists(PIECES, max_size=40).map(b"".join), st.binary(max_size=200))
+
+# Whole events, and some that nearly are.
+EVENTS = [
+    line_end.join([b"event: " + name, b"data: " + text, *id_, b"", b""])
+    for line_end in (b"\r\n", b"\n")
+    for name, text in [
+        (b"messages", b'[{"a":1},{"b":[2]}]'),
+        (b"messages|x:1", b'["]",{"b":[2]}]'),
+        (b"end", b""),
+        (b"", b"\xff"),
+        (b"a\rb", b"{}"),
+        (b"values", b"{\r}"),
+        (b"values", b"1\r"),
+        (b" values", b" 1 "),
+    ]
+    for id_ in ([b"id: 1"], [b"id: "], [b"id: 1\0"], [b"id: 1\r"], [b"id: \xff"], [])
+]
+STREAMS = st.one_of(
+    st.lists(PIECES, max_size=40).map(b"".join),
+    st.lists(st.sampled_from(EVENTS) | PIECES, max_size=10).map(b"".join),
+    st.binary(max_size=200),
+)
 
 
 CUTS = st.lists(st.integers(0, 400), max_size=8)

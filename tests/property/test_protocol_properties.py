@@ -137,3 +137,70 @@ def test_the_same_events_give_the_same_parts(scripts: List[List[str]]) -> None:
         *(event for number, script in enumerate(scripts) for event in tape.said(f"m{number}", *script)),
     ]
     assert translated(events)[0] == translated(events)[0]
+
+
+class Roundabout(Translator):
+    """Translates every delta as it does any other event."""
+
+    def continued(self, envelope: Any) -> None:
+        return None
+
+
+PLACES: List[List[str]] = [[], ["child:1"]]
+BEGUN = [
+    {"type": "text", "text": ""},
+    {"type": "reasoning", "reasoning": "so"},
+    {"type": "tool_call_chunk", "id": "c1", "name": "search", "args": "", "index": 7},
+    {"type": "server_tool_call_chunk", "id": "c2", "name": "find", "args": "", "index": None},
+]
+DELTAS = [
+    {"type": "text-delta", "text": "word "},
+    {"type": "text-delta", "text": ""},
+    {"type": "reasoning-delta", "reasoning": "since "},
+    {"type": "tool-call-delta", "args": '{"a"'},
+    {"type": "tool_call_chunk", "args": ": 1}", "name": "search"},
+    {"type": "block-delta", "fields": {"type": "text", "text": "word word"}},
+]
+FINISHED = [{"type": "text", "text": "word "}, {"type": "tool_call", "id": "c1", "name": "search", "args": {"a": 1}}]
+
+marks = st.fixed_dictionaries({}, optional={"run_id": st.sampled_from(["r1", "r2"]), "id": st.just("m1")})
+block_event = st.one_of(
+    st.tuples(st.just("content-block-start"), st.sampled_from(BEGUN).map(lambda block: {"content": block})),
+    *[st.tuples(st.just("content-block-delta"), st.sampled_from(DELTAS).map(lambda delta: {"delta": delta}))] * 4,
+    st.tuples(st.just("content-block-finish"), st.sampled_from(FINISHED).map(lambda block: {"content": block})),
+    st.just(("message-finish", {})),
+)
+said = st.builds(
+    lambda event, index, marks: {"event": event[0], "index": index, **event[1], **marks},
+    block_event,
+    st.sampled_from([0, 0, 0, 1]),
+    st.one_of(st.just({}), st.just({}), marks),
+)
+started = st.builds(
+    lambda name, role, marks: {"event": "message-start", "role": role, **marks, "id": name},
+    st.sampled_from(["m1", "m2"]),
+    st.sampled_from(["ai", "ai", "ai", "human", "tool"]),
+    marks,
+)
+runs = st.lists(
+    st.tuples(
+        st.one_of(said, said, said, said, said, started), st.sampled_from([[], *PLACES]), st.sampled_from(["", "", "n"])
+    ),
+    max_size=30,
+)
+
+
+@given(runs, st.sampled_from([*MODES, ["messages-tuple", "messages"]]), st.booleans())
+def test_a_delta_that_goes_on_with_a_message_is_translated_as_any_event_is(
+    events: List[Any], modes: List[str], subgraphs: bool
+) -> None:
+    tape = Tape()
+    envelopes = [tape.running(), tape.values(), tape.start("m1"), tape.block()]
+    for data, place, node in events:
+        envelopes.append(tape.message(data, place, **({"node": node} if node else {})))
+    envelopes.append(tape.values(ai("word word ", "m1")))
+    quick, other = (kind(modes, stream_subgraphs=subgraphs, run_id="run-1") for kind in (Translator, Roundabout))
+    for envelope in envelopes:
+        assert quick.feed(envelope) == other.feed(envelope)
+        assert quick.exact == other.exact
+    assert quick.finish() == other.finish()

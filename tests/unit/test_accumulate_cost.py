@@ -89,6 +89,26 @@ def call_chunks(n):
     return [first, *(piece(tool_call_chunks=[call("word \\n")]) for _ in range(n))]
 
 
+def block_and_call_chunks(n):
+    """Some providers stream the arguments of a call twice."""
+    block = {"type": "tool_use", "partial_json": "", "id": "c", "index": 1}
+    first = piece(content=[block], tool_call_chunks=[call("", id_="c", name="f")])
+    return [
+        first,
+        *(
+            piece(
+                content=[{"type": "input_json_delta", "partial_json": "word ", "index": 1}],
+                tool_call_chunks=[call("word ")],
+            )
+            for _ in range(n)
+        ),
+    ]
+
+
+def thinking_chunks(n):
+    return [piece(content=[{"type": "thinking", "thinking": "word ", "index": 0}]) for _ in range(n)]
+
+
 def list_call_chunks(n):
     first = piece(tool_call_chunks=[call('{"list": [0', id_="c", name="f")])
     return [first, *(piece(tool_call_chunks=[call(',{"a":1}')]) for _ in range(n))]
@@ -111,6 +131,8 @@ every_kind = pytest.mark.parametrize(
         indexed_block_chunks,
         same_index_chunks,
         call_chunks,
+        block_and_call_chunks,
+        thinking_chunks,
         list_call_chunks,
         thought_chunks,
         logged_chunks,
@@ -158,6 +180,25 @@ def test_behind_a_gap_each_chunk_costs_what_it_is_too(meter):
     few, _ = meter.of(fed_behind_a_gap, 150)
     many, _ = meter.of(fed_behind_a_gap, 300)
     assert many < _TWICE * few
+
+
+@pytest.mark.parametrize(
+    ("chunks", "lines"),
+    [(text_chunks, 70), (block_chunks, 95), (thinking_chunks, 95), (call_chunks, 95), (block_and_call_chunks, 115)],
+)
+def test_a_usual_chunk_takes_few_steps(meter, chunks, lines):
+    few, _ = meter.of(fed, chunks(300))
+    many, _ = meter.of(fed, chunks(600))
+    assert many - few < 300 * lines
+
+
+@pytest.mark.parametrize("chunks", [text_chunks, block_chunks, thinking_chunks, call_chunks, block_and_call_chunks])
+def test_only_the_first_chunks_are_merged_field_by_field(monkeypatch, chunks):
+    merged = []
+    add = fold.Fold.add
+    monkeypatch.setattr(fold.Fold, "add", lambda self, chunk: merged.append(chunk) or add(self, chunk))
+    fed(chunks(100))
+    assert len(merged) == 1
 
 
 @every_kind

@@ -53,6 +53,17 @@ def test_an_answer_comes_as_it_is_whatever_its_status() -> None:
     assert response.headers["x-request-id"] == "r1"
 
 
+@pytest.mark.parametrize(("status", "connections"), [(200, 1), (404, 1), (500, 2), (503, 2)])
+def test_no_call_is_made_on_a_connection_that_the_server_may_be_hanging_up(status: int, connections: int) -> None:
+    def answer_as_told(connection: Connection) -> None:
+        answer(status, {})(connection)
+
+    with RawServer(answer_as_told) as server, transport_to(server.url) as transport:
+        numbers = [transport.request("POST", "/threads", json={}).status for _ in range(2)]
+        assert numbers == [status, status]
+        assert len(server.connections) == connections
+
+
 def test_a_body_is_sent_as_json() -> None:
     with RawServer(answer()) as server, transport_to(server.url) as transport:
         transport.request("POST", "/threads", json={"metadata": {"é": None}})

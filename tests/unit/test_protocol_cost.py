@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -14,6 +15,8 @@ from lgsync.transports.drafts import Draft
 
 _HERE = str(Path(lgsync.transports.protocol.__file__).parent)
 _TWICE = 2.2
+# As counted when it was made cheap; a line more or less is no harm.
+_LINES_OF_A_DELTA = 70
 _FEW = 40
 
 Envelopes = List[Dict[str, Any]]
@@ -101,6 +104,28 @@ def lines_run(events: Envelopes, subgraphs: bool) -> int:
 def test_twice_the_messages_cost_twice_the_work(run: Callable[[int], Envelopes], subgraphs: bool) -> None:
     few, many = (lines_run(run(calls), subgraphs) for calls in (_FEW, 2 * _FEW))
     assert many < _TWICE * few
+
+
+@pytest.mark.parametrize("place", [[], ["child:1"]])
+def test_a_delta_takes_few_steps_however_long_the_message_is(place: List[str]) -> None:
+    def one_message(deltas: int) -> Envelopes:
+        tape = Tape()
+        return [tape.running(), tape.values(), *tape.said("m1", *["word "] * deltas, namespace=place)]
+
+    few, many = (lines_run(one_message(deltas), subgraphs=True) for deltas in (2000, 4000))
+    assert (many - few) / 2000 < _LINES_OF_A_DELTA
+
+
+def test_the_text_of_a_message_is_kept_in_few_pieces() -> None:
+    draft, deltas = Draft("m1"), 20_000
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(deltas):
+            draft.delta(0, {"type": "text-delta", "text": f"word {number % 10} "})
+        assert tracemalloc.get_traced_memory()[0] - before < 3 * deltas * len("word 1 ")
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_subgraph_that_is_over_is_forgotten() -> None:

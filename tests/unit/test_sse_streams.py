@@ -387,6 +387,33 @@ def test_after_its_end_the_connection_serves_the_next_call() -> None:
         assert len(stream.server.connections) == 1
 
 
+def test_a_connection_on_which_more_came_than_the_body_serves_no_other_call() -> None:
+    def body(connection: Connection) -> None:
+        connection.start_stream()
+        connection.send(b"9\r\ndata: 1\n\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+
+    def other(connection: Connection) -> None:
+        connection.respond(200, b"its own")
+
+    with Stream(body, other) as stream:
+        assert [part.data for part in stream.source] == [1]
+        assert stream.transport.request("GET", "/x").body == b"its own"
+
+
+def test_chunks_that_came_together_are_read_together() -> None:
+    def body(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100)
+        connection.peer_closed()
+
+    with (
+        RawServer(after_the_request(body)) as server,
+        contextlib.closing(SSETransport(TransportConfig(server.url))) as transport,
+    ):
+        stream = transport.open_stream("GET", "/x")
+        assert stream.read() == b"x" * 100
+        stream.close()
+
+
 def test_closing_one_stream_leaves_the_others_alone() -> None:
     seen = threading.Event()
 
