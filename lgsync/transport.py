@@ -24,10 +24,12 @@ from typing import (
     Optional,
     Tuple,
     Union,
+    get_args,
 )
 
 from .errors import ConfigurationError, UnsupportedByTransport
 from .parts import StreamPart
+from .schema import StreamMode
 
 __all__ = [
     "Capabilities",
@@ -46,19 +48,7 @@ __all__ = [
 
 
 #: Every stream mode of the runs API.
-STREAM_MODES = (
-    "values",
-    "messages",
-    "messages-tuple",
-    "updates",
-    "events",
-    "tasks",
-    "checkpoints",
-    "debug",
-    "custom",
-    "tools",
-    "lifecycle",
-)
+STREAM_MODES: Tuple[str, ...] = get_args(StreamMode)
 
 
 class Timeout(NamedTuple):
