@@ -64,7 +64,7 @@ from gevent import monkey
 monkey.patch_all()
 import json, sys, time
 import gevent
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
 import crowd
 from lgsync import Client
 
@@ -137,7 +137,7 @@ def test_a_child_streams_over_the_client_of_a_parent_that_is_in_the_middle_of_a_
 
 FORK = """
 import os, sys
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
 import crowd
 from langgraph_server import Gate
 from pathlib import Path
