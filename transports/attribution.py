@@ -123,7 +123,10 @@ class Scope:
             return self._open.get(message_id)
         run_id = data.get("run_id")
         if run_id is None and node is None:
-            return next(iter(self._open.values())) if len(self._open) == 1 else None
+            if len(self._open) != 1:
+                return None
+            (only,) = self._open.values()
+            return only
         drafts = list(self._open.values())
         if run_id is not None:
             drafts = [draft for draft in drafts if draft.run_id in (run_id, None)]

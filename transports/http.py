@@ -43,6 +43,9 @@ _READ_BYTES = 65536
 
 _SHORTEST_WAIT = 0.001
 
+# By how many seconds a read may wait too long.
+_WAIT_TOLERANCE = 0.05
+
 # A reader freed by shutdown leaves at once; this only bounds close() where the platform has no shutdown.
 _CLOSE_SECONDS = 0.5
 
@@ -262,6 +265,8 @@ class ByteStream:
         self._answer = answer
         self._chunked = ChunkedBody.of(answer.raw)
         self._pieces: Optional[Iterator[bytes]] = None
+        # As it was set last; not known yet.
+        self._longest_wait = -1.0
         self._closed = False
         self._ended = False
         # Held while reading, so that the response is never closed under a reader: that would block.
@@ -284,11 +289,15 @@ class ByteStream:
         return data
 
     def _wait_no_longer_than(self, seconds: float) -> None:
+        # Nearly the same, as it is from read to read, is left: to set it hands all other threads the interpreter.
+        if seconds <= self._longest_wait <= seconds + min(_WAIT_TOLERANCE, seconds / 100):
+            return
         found = _socket_of(self._answer)
         if found is not None:
+            self._longest_wait = max(seconds, _SHORTEST_WAIT)
             # Closed by another thread meanwhile, it ends the read in its own way. Zero would mean not to wait at all.
             with contextlib.suppress(OSError):
-                found.settimeout(max(seconds, _SHORTEST_WAIT))
+                found.settimeout(self._longest_wait)
 
     def _read_unless_closed(self) -> bytes:
         data = b""

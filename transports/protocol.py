@@ -182,21 +182,24 @@ class Translator:
 
         None for any other event; nothing has changed then.
         """
-        params = _params(envelope)
-        data = params.get("data")
-        if not isinstance(data, dict) or data.get("event") != "content-block-delta" or not self._in_tuples:
+        params = envelope.get("params")
+        if not isinstance(params, dict) or envelope.get("method") != "messages" or not self._in_tuples:
             return None
-        namespace = _namespace(params)
-        node = params.get("node")
+        data, node = params.get("data"), params.get("node")
+        if not isinstance(data, dict) or data.get("event") != "content-block-delta":
+            return None
+        namespace = _namespace(params) if params.get("namespace") else ()
+        if namespace and not self._subgraphs:
+            return None
         draft = self._scopes.at(namespace).owner(data, node if isinstance(node, str) else None)
-        if draft is None or envelope.get("method") != "messages" or not self._visible(namespace):
-            return None
-        chunk = draft.continued(data)
-        if chunk is None:
+        chunk = None if draft is None else draft.continued(data)
+        if draft is None or chunk is None:
             return None
         event_id = self._event_id = _id_of(envelope)
         self._count = 1
-        return StreamPart(_named("messages", namespace), [chunk, self._metadata(namespace, draft.node)], event_id)
+        message = [chunk, self._metadata(namespace, draft.node)]
+        # The constructor of a named tuple takes twice as long.
+        return tuple.__new__(StreamPart, (_named("messages", namespace), message, event_id))
 
     def _visible(self, namespace: Namespace) -> bool:
         return self._subgraphs or not namespace

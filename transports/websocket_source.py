@@ -102,25 +102,28 @@ class WebSocketSource(PartSource):
                 return part
             if self._over:
                 break
-            self._advance()
+            flowed = self._advance()
+            if flowed is not None:
+                self.position = flowed.id or self.position
+                return flowed
         raise StopIteration
 
     def close(self) -> None:
         self._closing.set()
         self._connection.close()
 
-    def _advance(self) -> None:
+    def _advance(self) -> Optional[StreamPart]:
+        """Take the next frame: a part comes of it, or whatever makes ``_ready`` longer, or nothing."""
         try:
             frame = self._connection.take()
             if frame is None:
                 frame = self._waited_for()
             if frame is not None:
                 self.last_activity = self._connection.last_activity
-                flows = self._flowing and frame.get("type") == "event"
-                part = self._translator.continued(frame) if flows else None
-                if part is not None:
-                    self._ready.append(part)
-                    return
+                if self._flowing and frame.get("type") == "event":
+                    part = self._translator.continued(frame)
+                    if part is not None:
+                        return part
                 self._take(frame)
         except LgsyncError:
             self._connection.close()
@@ -130,6 +133,7 @@ class WebSocketSource(PartSource):
         # What never began here, or came on half of the subscriptions, was not all that the run said.
         heard = self._started and not self._unconfirmed
         self.exact = self._translator.exact and (heard or not self._over)
+        return None
 
     def _waited_for(self) -> Optional[Dict[str, Any]]:
         """The next frame, however long it takes to come; None if something else is to be done."""

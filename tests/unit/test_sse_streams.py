@@ -291,6 +291,22 @@ def test_silence_longer_than_the_read_timeout_is_a_timeout() -> None:
         assert list(stream.source) == []
 
 
+def test_each_read_waits_no_longer_than_it_is_told_whatever_the_one_before_was_told() -> None:
+    def body(connection: Connection) -> None:
+        connection.start_stream()
+        connection.chunk(b"data: 1\n\n")
+        connection.peer_closed()
+
+    with (
+        RawServer(after_the_request(body)) as server,
+        contextlib.closing(SSETransport(TransportConfig(server.url))) as transport,
+    ):
+        stream = transport.open_stream("GET", "/x")
+        assert stream.read(PATIENCE) == b"data: 1\n\n"
+        with contextlib.closing(stream), pytest.raises(ConnectionTimeout):
+            stream.read(0.05)
+
+
 def test_an_event_that_is_too_large_is_an_error_and_what_came_before_is_given() -> None:
     body = body_of(b"data: 1\n\ndata: " + b"x" * 2000, end="open")
     with Stream(body, max_event_bytes=1000) as stream:
