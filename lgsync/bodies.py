@@ -18,6 +18,9 @@ _MISTAKES = 5
 # How deep the words may be wrapped: {"error": {"detail": {"message": …}}}.
 _WRAPPINGS = 4
 
+# Where words are, first of all where zod has its list: what else is beside that says less.
+_WORD_KEYS = ("issues", "message", "detail", "error", "title", "errors")
+
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -74,11 +77,12 @@ def _words(said: Any, wrappings: int) -> str:
     if isinstance(said, list):
         return _listed([_mistake(each, wrappings) for each in said])
     if isinstance(said, dict):
-        # zod names its list; what else is beside it says less.
-        for key in ("issues", "message", "detail", "error", "title", "errors"):
+        for key in _WORD_KEYS:
             words = _words(said.get(key), wrappings - 1)
             if words:
                 return words
+        if any(isinstance(said.get(key), str) for key in _WORD_KEYS):
+            return ""
     return str(said)
 
 
@@ -89,7 +93,7 @@ def _words_of_text(text: str, wrappings: int) -> str:
             mistakes = json.loads(text)
         except (ValueError, RecursionError):
             return text
-        if all(isinstance(each, dict) for each in mistakes):
+        if mistakes and all(isinstance(each, dict) for each in mistakes):
             return _words(mistakes, wrappings - 1)
     return text
 
