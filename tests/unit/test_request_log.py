@@ -175,9 +175,8 @@ def test_a_handshake_that_fails_is_a_line_with_the_name_of_its_error(lines: Line
 
 def test_a_call_that_is_made_again_says_why_and_after_what_pause(lines: Lines) -> None:
     def busy_once(connection: Connection) -> None:
-        connection.read_request()
-        connection.respond(503, {"detail": "busy"})
-        answer(200, {"thread_id": "t"})(connection)
+        given = answer(200, {"thread_id": "t"}) if connection.number else answer(503, {"detail": "busy"})
+        given(connection)
 
     with RawServer(busy_once) as server, client_of(server.url, retries=1) as client:
         client.threads.get("t")
