@@ -20,7 +20,7 @@ from thread_server import RUN, THREAD, ThreadServer
 from lgsync import Client
 from lgsync.errors import ConfigurationError, ConnectionFailed, LgsyncError, NotFoundError
 
-pytestmark = pytest.mark.usefixtures("no_leaks")
+pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.full]
 
 KEY_VARIABLES = ["LANGGRAPH_API_KEY", "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"]
 INPUT: Any = {"messages": []}

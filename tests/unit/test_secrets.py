@@ -26,7 +26,7 @@ from lgsync.rest import CallSettings, Rest
 from lgsync.run_wait import RunWait
 from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout
 
-pytestmark = pytest.mark.usefixtures("no_leaks")
+pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.full]
 
 SECRET = "CANARY-0f3a"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}"}
