@@ -50,6 +50,9 @@ __all__ = [
 #: Every stream mode of the runs API.
 STREAM_MODES: Tuple[str, ...] = get_args(StreamMode)
 
+#: The positions that stand for a run's start, as servers take them.
+RUN_STARTS = ("-1", "0", "-", "0-0")
+
 
 class Timeout(NamedTuple):
     """Seconds to wait for a connection, and for the next byte; ``total`` bounds a whole call. None waits for ever."""

@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..parts import StreamPart
 from ..paths import ids_in, segment
-from ..transport import Capabilities, PartSource, Response, RunJoin, RunStart, ThreadJoin, TransportConfig
+from ..transport import RUN_STARTS, Capabilities, PartSource, Response, RunJoin, RunStart, ThreadJoin, TransportConfig
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport, dated
@@ -60,9 +60,6 @@ _OLD_DATE = 2.0
 
 # Pauses before a join is made again to be sure: the first outlasts the millisecond in doubt, by whatever clock.
 _TO_BE_SURE = (0.003, 0.01, 0.05, 0.2, 0.5)
-
-# The positions that stand for a run's start.
-_STARTS = ("-1", "0", "-", "0-0")
 
 _STATUS = re.compile(r"(?P<status>[45]\d\d): (?P<detail>.*)", re.DOTALL)
 
@@ -259,7 +256,7 @@ class JoinedSource(SSESource):
                 self._enveloped = Enveloped(self._join)
                 # These are numbered, and told apart by that; and what they are made into is made from what is kept.
                 self._overlap, self.not_kept = None, frozenset()
-                if self._join.position not in _STARTS:
+                if self._join.position not in RUN_STARTS:
                     self._replay(since=part.data["seq"])
                     break
             if self._enveloped is not None:

@@ -12,7 +12,7 @@ from typing import Any, Deque, Dict, Iterable, List, Mapping, NamedTuple, Option
 from ..errors import ConnectionLost, ConnectionTimeout, EventTooLarge, LgsyncError, NotFoundError, PositionLost
 from ..parts import StreamPart
 from ..thread_state import UNFINISHED, failure_in, interrupts_in
-from ..transport import PartSource, Timeout
+from ..transport import RUN_STARTS, PartSource, Timeout
 from .commands import protocol_error
 from .connection import Connection
 from .protocol import CHANNELS, Translator, root_event, run_of
@@ -91,7 +91,7 @@ class WebSocketSource(PartSource):
         self._may_be_gone = finished
         if position is None:
             self._muted_until = time.monotonic() + self._probe_seconds
-        elif position not in ("-1", "0", "-", "0-0"):
+        elif position not in RUN_STARTS:
             self._resume = _Resume.of(position)
 
     def __next__(self) -> StreamPart:

@@ -52,7 +52,7 @@ from ..schema import (
     StreamPartV2,
     StreamVersion,
 )
-from ..transport import RunJoin, RunStart
+from ..transport import RUN_STARTS, RunJoin, RunStart
 from ._graphs import known_graphs_named
 from ._options import TimeoutValue, call_options, check_choice, drop_unset, params_of, timeout_of
 from ._pages import by_offset, with_key
@@ -66,9 +66,6 @@ if TYPE_CHECKING:
     from ._options import CheckpointLike
 
 __all__ = ["RunsClient"]
-
-# The positions that stand for a run's start.
-_STARTS = (FROM_THE_START, "0", "-", "0-0")
 
 M = TypeVar("M")
 
@@ -309,7 +306,7 @@ class RunsClient:
             params=params_of(params),
             timeout=timeout_of(timeout),
         )
-        place = START if join.position in _STARTS else Place(join.position)
+        place = START if join.position in RUN_STARTS else Place(join.position)
         return self._streams.joined(join, place, leaving, deadline, messages_key=messages_key, raise_error=raise_error)
 
     def resume(
