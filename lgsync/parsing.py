@@ -20,8 +20,7 @@ PARTIAL = "lgsync: only some fields"
 def parse(model: Type[M], data: Any, method: str, response: Response, *, partial: bool = False) -> M:
     """``data``, which ``response`` brought, as ``model``; raises ResponseError if it does not fit.
 
-    Raises StateMismatch if only a state's values do not, which have a model of the user's own. ``partial`` says that
-    only some fields were asked for, so that the id may be missing.
+    ``partial`` says that only some fields were asked for, so that the id may be missing.
     """
     from pydantic import ValidationError
 
@@ -30,8 +29,6 @@ def parse(model: Type[M], data: Any, method: str, response: Response, *, partial
     except ValidationError as exc:
         where, why = _first(exc)
         name = getattr(model, "__name__", model)
-        if where.startswith("values."):
-            raise StateMismatch(f"The state at {response.url} is no {name} ({where}: {why})") from exc
         raise ResponseError(
             f"{method} {response.url} answered with data that is no {name} ({where}: {why}). "
             "Does the URL point at a LangGraph server?",

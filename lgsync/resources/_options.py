@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Collection, Dict, Mapping, Optional, Unio
 
 from ..deadline import checked
 from ..errors import ConfigurationError, WrongType
+from ..paths import segment
 from ..rest import CallOptions
 from ..transport import Timeout, TimeoutValue
 
@@ -17,6 +18,7 @@ __all__ = [
     "TimeoutValue",
     "call_options",
     "check_choice",
+    "checked_id",
     "drop_empty",
     "drop_unset",
     "params_of",
@@ -62,6 +64,12 @@ def params_of(params: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
 def timeout_of(timeout: TimeoutValue) -> Optional[Timeout]:
     """A call's own timeout; None is the client's."""
     return None if timeout is None else Timeout.of(timeout)
+
+
+def checked_id(value: str, what: str) -> str:
+    """An id as text, if it may be one; ``what`` names it."""
+    segment(value, what)
+    return str(value)
 
 
 def drop_unset(fields: Mapping[str, Any]) -> Dict[str, Any]:

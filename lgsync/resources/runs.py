@@ -27,7 +27,7 @@ from ..delivery import may_have_started
 from ..errors import ConfigurationError, ConnectionLost, DeadlineExceeded, WrongType, run_error
 from ..parsing import state_as
 from ..parts import as_v2
-from ..paths import ids_in, segment
+from ..paths import ids_in
 from ..rest import CallOptions, Rest
 from ..run_defaults import RunDefaults
 from ..run_stream import RunStream
@@ -54,7 +54,7 @@ from ..schema import (
 )
 from ..transport import RUN_STARTS, RunJoin, RunStart
 from ._graphs import known_graphs_named
-from ._options import TimeoutValue, call_options, check_choice, drop_unset, params_of, timeout_of
+from ._options import TimeoutValue, call_options, check_choice, checked_id, drop_unset, params_of, timeout_of
 from ._pages import by_offset, with_key
 from ._run_body import checked_modes, run_body, unknown_fields, warn_of_checkpoint_during
 from ._run_streams import FROM_THE_START, START, RunStreams, run_path, runs_path
@@ -247,7 +247,7 @@ class RunsClient:
             # Nothing names the thread of such a run, so only the server itself can cancel it.
             on_disconnect = "cancel"
         start = RunStart(
-            thread_id=None if thread_id is None else _checked(thread_id, "thread_id"),
+            thread_id=None if thread_id is None else checked_id(thread_id, "thread_id"),
             payload=run_body(locals(), stream_mode=list(modes)),
             headers=headers or {},
             params=params_of(params),
@@ -294,10 +294,10 @@ class RunsClient:
         leaving = self._streams.on_close(on_close, "continue")
         options = call_options(headers, params, timeout, deadline)
         if run_id is None:
-            run_id = self._streams.active_run(_checked(thread_id, "thread_id"), options)
+            run_id = self._streams.active_run(checked_id(thread_id, "thread_id"), options)
         join = RunJoin(
-            thread_id=_checked(thread_id, "thread_id"),
-            run_id=_checked(run_id, "run_id"),
+            thread_id=checked_id(thread_id, "thread_id"),
+            run_id=checked_id(run_id, "run_id"),
             modes=modes,
             position=FROM_THE_START if last_event_id is None else last_event_id,
             stream_subgraphs=stream_subgraphs,
@@ -341,8 +341,8 @@ class RunsClient:
                 "know: resume it with a client of that transport, or stream the whole run again with join_stream"
             )
         join = RunJoin(
-            thread_id=_checked(at.thread_id, "thread_id"),
-            run_id=_checked(at.run_id, "run_id"),
+            thread_id=checked_id(at.thread_id, "thread_id"),
+            run_id=checked_id(at.run_id, "run_id"),
             modes=at.modes,
             position=FROM_THE_START,
             narrowed=at.narrowed,
@@ -609,7 +609,7 @@ class RunsClient:
         from ..models import Run
 
         query = {"limit": limit, "offset": offset, "status": status, "select": select or None}
-        path = runs_path(_checked(thread_id, "thread_id"))
+        path = runs_path(checked_id(thread_id, "thread_id"))
         options = call_options(headers, params, timeout, deadline, query)
         return self._rest.model(List[Run], "GET", path, partial=bool(select), **options)
 
@@ -743,11 +743,6 @@ def _batched(payloads: Sequence[RunCreate]) -> List[Dict[str, Any]]:
 def _tell(on_run_created: Optional[OnRunCreated], run_id: Optional[str], thread_id: Optional[str]) -> None:
     if on_run_created is not None and run_id is not None:
         on_run_created({"run_id": run_id, "thread_id": thread_id})
-
-
-def _checked(value: str, what: str) -> str:
-    segment(value, what)
-    return str(value)
 
 
 def _says_not_found(values: Any) -> bool:

@@ -33,6 +33,7 @@ from ._options import (
     TimeoutValue,
     call_options,
     check_choice,
+    checked_id,
     drop_empty,
     drop_unset,
     plain_checkpoint,
@@ -121,7 +122,7 @@ class ThreadsClient:
 
         body = drop_empty(
             {
-                "thread_id": None if thread_id is None else _checked(thread_id),
+                "thread_id": None if thread_id is None else checked_id(thread_id, "thread_id"),
                 "metadata": {**(metadata or {}), **({"graph_id": graph_id} if graph_id else {})},
                 "if_exists": if_exists,
                 "supersteps": [_superstep(step) for step in supersteps or ()],
@@ -236,7 +237,7 @@ class ThreadsClient:
         filters = {
             "metadata": metadata,
             "values": values,
-            "ids": [_checked(thread_id) for thread_id in _listed(ids)],
+            "ids": [checked_id(thread_id, "thread_id") for thread_id in _listed(ids)],
             "status": status,
             "sort_by": sort_by,
             "sort_order": sort_order,
@@ -341,7 +342,7 @@ class ThreadsClient:
         from ..models import ThreadPruneResponse
 
         check_choice("strategy", strategy, get_args(PruneStrategy))
-        body: Dict[str, Any] = {"thread_ids": [_checked(thread_id) for thread_id in _listed(thread_ids)]}
+        body: Dict[str, Any] = {"thread_ids": [checked_id(thread_id, "thread_id") for thread_id in _listed(thread_ids)]}
         if strategy != "delete":
             body["strategy"] = strategy
         options = call_options(headers, params, timeout, deadline, json=body)
@@ -636,7 +637,7 @@ class ThreadsClient:
         client's transport has no such stream.
         """
         join = ThreadJoin(
-            thread_id=_checked(thread_id),
+            thread_id=checked_id(thread_id, "thread_id"),
             modes=_checked_modes(stream_mode),
             position=last_event_id or None,
             headers=headers or {},
@@ -646,11 +647,6 @@ class ThreadsClient:
         # What is left out when a thread is taken up again, the thread's own place decides.
         policy = Policy(budget=self._reconnect, idle=(join.timeout or self._rest.timeout).read, resumable=False)
         return ThreadEvents(self._rest, join, policy, self._rest.deadline(deadline))
-
-
-def _checked(thread_id: str) -> str:
-    segment(thread_id, "thread_id")
-    return str(thread_id)
 
 
 def _position_of(state: ThreadState) -> Union[str, CheckpointLike]:
