@@ -676,7 +676,7 @@ def test_a_thread_that_is_gone_is_not_advised_to_be_asked_for() -> None:
     assert "get_state" not in str(caught.value)
 
 
-# -- what comes at once ---------------------------------------------------------------------------------------------------
+# -- what comes at once -----------------------------------------------------------------------------------------------
 
 
 def at_hand(*come: StreamPart, **options: Any) -> Delivery:
