@@ -85,17 +85,21 @@ class _New(NamedTuple):
     key: str
 
 
-class _Flow(NamedTuple):
+class _Flow:
     """What the last delta made longer: as long as nothing but such deltas comes, one from the same place does the same.
 
     ``place`` and ``node`` are as the event had them; ``name`` and ``metadata`` are what its part had.
     """
 
-    growth: Growth
-    place: Any
-    node: Any
-    name: str
-    metadata: Message
+    # Read for each delta: a named tuple's fields take longer.
+    __slots__ = ("growth", "metadata", "name", "node", "place")
+
+    def __init__(self, growth: Growth, place: Any, node: Any, name: str, metadata: Message) -> None:
+        self.growth = growth
+        self.place = place
+        self.node = node
+        self.name = name
+        self.metadata = metadata
 
 
 class Translator:
