@@ -194,7 +194,7 @@ class _RecordedSource(PartSource):
         self._open = [True]
 
     @property
-    def patience(self) -> Optional[Callable[[PartSource], Optional[float]]]:  # type: ignore[override]
+    def patience(self) -> Optional[Callable[[PartSource], Optional[float]]]:
         """Asked before each wait for the wire: there the signs of life show."""
         return self._asked
 

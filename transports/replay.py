@@ -81,7 +81,9 @@ class ReplayTransport(Transport):
 
     A request is found by its method, path, query and body. Ids that the client makes up may differ, and so may what was
     not written as it is secret. Each recorded call is answered once; a question that is asked more often gets its last
-    answer again. Raises NotRecorded for any other request, and ConfigurationError if ``path`` holds no recording.
+    answer again. ``beside`` is another replay of the same recording, of which each call is answered by either.
+
+    Raises NotRecorded for any other request, and ConfigurationError if ``path`` holds no recording.
     """
 
     name = "replay"
@@ -94,26 +96,20 @@ class ReplayTransport(Transport):
         speed: Optional[float] = None,
         cut_after: Union[int, Sequence[Optional[int]], None] = None,
         corrupt_after: Union[int, Sequence[Optional[int]], None] = None,
+        beside: Optional[ReplayTransport] = None,
     ) -> None:
         self.config = config
         self.timeout = config.timeout
         self.path = _given(path)
         self.speed = _checked_speed(speed)
-        self._faults = {"cut_after": cut_after, "corrupt_after": corrupt_after}
+        self._faults: Dict[str, Any] = {"cut_after": cut_after, "corrupt_after": corrupt_after}
         self._cuts, self._corruptions = (_counts(name, value) for name, value in self._faults.items())
-        recording = _loaded(self.path)
-        self.header = recording.header
+        self._played: _Played = _Played(_loaded(self.path)) if beside is None else beside._played
+        self._ids, self._lock = self._played.ids, self._played.lock
+        self.header = self._played.header
         #: That of the transport that was recorded: a cursor is one of its positions.
         self.name = self.header.transport
         self._scrubber = Scrubber(config)
-        self._calls = [entry for entry in recording.entries if isinstance(entry, Call)]
-        self._requests = [written(call)["request"] for call in self._calls]
-        self._answered = [False] * len(self._calls)
-        self._reels = reels_of(recording.entries)
-        self._logs = logs_of(self._reels)
-        self._ids = Ids(_told(recording))
-        # A signal handler that asks for something may have interrupted another question.
-        self._lock = threading.RLock()
         self._closing = Closing()
         self._sources: List[_ReplaySource] = []
 
@@ -167,12 +163,12 @@ class ReplayTransport(Transport):
     def _recorded_call(self, asked: Dict[str, Any]) -> Call:
         latest: Optional[Call] = None
         nearest = ""
-        for number, (call, recorded) in enumerate(zip(self._calls, self._requests)):
+        for number, (call, recorded) in enumerate(zip(self._played.calls, self._played.requests)):
             if (call.method, call.path.count("/")) != (asked["method"], asked["path"].count("/")):
                 continue
             where = self._ids.difference(recorded, asked)
-            if where is None and not self._answered[number]:
-                self._answered[number] = True
+            if where is None and not self._played.answered[number]:
+                self._played.answered[number] = True
                 return call
             if where is None:
                 latest = call
@@ -180,13 +176,13 @@ class ReplayTransport(Transport):
                 nearest = f"Nearest is one that differs at {where[1:]}: {_shown(recorded)}. "
         if latest is not None and (latest.method == "GET" or latest.path.endswith(_READS)):
             return latest
-        left = [call for call, answered in zip(self._calls, self._answered) if not answered]
+        left = [call for call, answered in zip(self._played.calls, self._played.answered) if not answered]
         more = f"(once more than it was recorded, {self._times(latest)} times) " if latest else ""
         has = nearest or _listed("What has not been asked for yet: ", [f"{each.method} {each.path}" for each in left])
         raise self._unknown(f"{more}{_shown(asked)}", has)
 
     def _times(self, call: Call) -> int:
-        return self._requests.count(written(call)["request"])
+        return self._played.requests.count(written(call)["request"])
 
     def _answer(self, response: Response, path: str) -> Response:
         from requests.structures import CaseInsensitiveDict
@@ -228,7 +224,7 @@ class ReplayTransport(Transport):
         kind = kind_of_request(request)
         asked = self._scrubber.request(written_request(request)[kind])
         nearest = ""
-        for reel in self._reels:
+        for reel in self._played.reels:
             recorded = written_request(reel.opened.request)
             if reel.used or kind not in recorded:
                 continue
@@ -239,14 +235,14 @@ class ReplayTransport(Transport):
             nearest = nearest or f"Nearest is one that differs at {where[1:]}: {_shown(recorded[kind])}. "
         if not isinstance(request, RunStart):
             return self._joined(request)
-        left = [reel for reel in self._reels if not reel.used]
+        left = [reel for reel in self._played.reels if not reel.used]
         has = nearest or _listed("Not opened yet: ", [_shown(written_request(each.opened.request)) for each in left])
         raise self._unknown(f"a run that is started with {_shown(asked)}", has)
 
     def _joined(self, join: Union[RunJoin, ThreadJoin]) -> Tuple[Reel, RunLog]:
-        log = self._logs.get(self._ids.recorded(key_of(join)))
+        log = self._played.logs.get(self._ids.recorded(key_of(join)))
         if log is None:
-            known = _listed("Its streams are of: ", [" ".join(self._ids.mine(key)) for key in self._logs])
+            known = _listed("Its streams are of: ", [" ".join(self._ids.mine(key)) for key in self._played.logs])
             raise self._unknown(f"the stream of {' '.join(key_of(join))}", known)
         reel = log.joined(join)
         if reel is None:
@@ -256,7 +252,7 @@ class ReplayTransport(Transport):
     def _log_of(self, opened: Opened) -> Optional[RunLog]:
         request, source = opened.request, opened.source
         key = (source.get("thread_id"), source.get("run_id")) if isinstance(request, RunStart) else key_of(request)
-        return self._logs.get(tuple(map(str, key)))
+        return self._played.logs.get(tuple(map(str, key)))
 
     # -- errors --------------------------------------------------------------------------------------------------------
 
@@ -269,6 +265,21 @@ class ReplayTransport(Transport):
 
     def _unknown(self, asked: str, has: str) -> NotRecorded:
         return NotRecorded(f"The recording {self.path} does not hold what was asked for: {asked}. {has}{_ANEW}")
+
+
+class _Played:
+    """A recording, and what of it was asked for so far."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.header = recording.header
+        self.calls = [entry for entry in recording.entries if isinstance(entry, Call)]
+        self.requests = [written(call)["request"] for call in self.calls]
+        self.answered = [False] * len(self.calls)
+        self.reels = reels_of(recording.entries)
+        self.logs = logs_of(self.reels)
+        self.ids = Ids(_told(recording))
+        # A signal handler that asks for something may have interrupted another question.
+        self.lock = threading.RLock()
 
 
 class _ReplaySource(PartSource):
@@ -403,7 +414,7 @@ def _checked_speed(speed: Optional[float]) -> Optional[float]:
 
 def _counts(name: str, value: Union[int, Sequence[Optional[int]], None]) -> Iterator[Optional[int]]:
     """For each stream, in turn, after how many parts."""
-    counts = list(value) if isinstance(value, (list, tuple)) else [value]
+    counts: List[Any] = list(value) if isinstance(value, (list, tuple)) else [value]
     for count in counts:
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
             raise ConfigurationError(f"{name} must be a number of parts, or one for each stream; not {value!r}")
