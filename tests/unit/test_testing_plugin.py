@@ -74,6 +74,20 @@ def test_a_test_is_recorded_once_and_then_needs_no_network(suite: pytest.Pyteste
     assert asked == len(server.requests) > 2
 
 
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_workers_of_xdist_record_and_replay_side_by_side(suite: pytest.Pytester, server: ScriptedServer) -> None:
+    pytest.importorskip("xdist")
+    test = TEST.format(url=server.url, transport="sse")
+    suite.makeini("[pytest]\npythonpath = .")
+    suite.makepyfile(test_one=test, test_two=test.replace('"answer"', '"other"'))
+    suite.runpytest_subprocess("-n", "2", "--lgsync-record").assert_outcomes(passed=2)
+    server.close()
+    suite.makeconftest(NO_NETWORK)
+
+    suite.runpytest_subprocess("-n", "2").assert_outcomes(passed=2)
+
+
 def test_a_recording_is_readable_and_holds_no_key(suite: pytest.Pytester, server: ScriptedServer) -> None:
     suite.makepyfile(test_app=TEST.format(url=server.url, transport="sse"))
     ran(suite, "--lgsync-record")
