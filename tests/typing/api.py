@@ -42,11 +42,11 @@ from lgsync.testing import (
     cuts,
     error,
     interrupt,
-    part,
     says,
     sets,
     wait,
 )
+from lgsync.testing import part as raw_part
 
 client = Client("http://localhost:2024", transport="websocket", api_key=None, timeout=(5, None))
 thread: Thread = client.threads.create(metadata={"user": "a"})
@@ -117,14 +117,13 @@ def test_with_fixtures(
     langgraph_server: LangGraphServerFixture,
     fault_proxy: FaultProxyFixture,
     scripted_server: ScriptedServer,
-) -> None:
+) -> Tuple[Client, Client, FaultProxy, List[ReceivedRequest]]:
     answer: Recording = recording("answer", graph={"agent": "./my_agent.py:graph"})
     mine: Client = answer.client("http://localhost:2024", transport="websocket", api_key=None)
     built = Client(transport=answer.transport("sse", cut_after=3))
     url: str = langgraph_server(graph="./my_agent.py:graph", env={"A": "b"}).url
-    between: FaultProxy = fault_proxy(url)
     greeting: Step = says("Hello", " world", usage={"input_tokens": 1})
     scripted_server.script(greeting, calls_tool("search", {"q": 1}, result="54F"), sets(topic="a"), cuts())
-    scripted_server.script(part("custom", 1), wait(Event(), timeout=5), interrupt("sure?"), repeat=True)
+    scripted_server.script(raw_part("custom", 1), wait(Event(), timeout=5), interrupt("sure?"), repeat=True)
     scripted_server.script(error("ValueError", "no"))
-    came: List[ReceivedRequest] = scripted_server.requests
+    return mine, built, fault_proxy(url), scripted_server.requests
