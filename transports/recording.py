@@ -163,7 +163,7 @@ class RecordingTransport(Transport):
         if "base64" in response:
             body = self._scrubber.body(base64.b64decode(response["base64"]))
             response["base64"] = base64.b64encode(body).decode("ascii")
-        self._tape.write(self._scrubber.answer(line))
+        self._tape.write(self._scrubber.line(line))
 
 
 class _Passed:
@@ -265,7 +265,7 @@ class _RecordedSource(PartSource):
         self._note(Ended(self._tape.now(), self._stream, how, self.news(), error))
 
     def _note(self, entry: Entry) -> None:
-        self._tape.write(self._scrubber.answer(written(entry)))
+        self._tape.write(self._scrubber.line(written(entry)))
 
 
 def _asked_of(source: weakref.ref[_RecordedSource], _: PartSource) -> Optional[float]:
@@ -314,7 +314,7 @@ class _Tape:
         began = datetime.fromisoformat(header.recorded).timestamp()
         self._zero = time.monotonic() - max(0.0, time.time() - began)
         if not held:
-            self.write(written(header))
+            self.write(line_of(written(header)))
 
     def now(self) -> float:
         """Seconds since the recording was begun."""
@@ -327,11 +327,11 @@ class _Tape:
             self._process, self._prefix = os.getpid(), f"{self._prefix}{os.getpid()}-"
         return f"{self._prefix}{next(self._numbers)}"
 
-    def write(self, line: Mapping[str, Any]) -> None:
+    def write(self, line: bytes) -> None:
         if self._closed:
             return
         try:
-            self._file.write(line_of(line))
+            self._file.write(line)
         except ValueError:
             # Closed by another thread just now; what it ended is no longer of interest.
             if not self._closed:
