@@ -221,6 +221,10 @@ class _RecordedSource(PartSource):
         self._note(Given(self._tape.now(), self._stream, part, self.news(part.id)))
         return part
 
+    def at_hand(self) -> List[StreamPart]:
+        # Each part is written with what the source was when it was read.
+        return []
+
     def finish(self) -> List[StreamPart]:
         parts = self.inner.finish()
         if parts:

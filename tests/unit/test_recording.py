@@ -140,6 +140,14 @@ def test_each_line_is_there_before_the_client_sees_what_it_tells(path: Path) -> 
     assert [type(entry) for entry in told.entries] == [Opened, Given]
 
 
+def test_parts_that_came_at_once_are_read_and_written_one_by_one(path: Path) -> None:
+    inner = ScriptedSource([chunk("a")])
+    inner.come = [chunk("b")]
+    source = recording(ScriptedTransport(inner), path).open_run(START)
+    assert source.at_hand() == []
+    assert inner.come == [chunk("b")]
+
+
 def test_calls_of_many_threads_are_each_a_line(path: Path) -> None:
     recorder = recording(ScriptedTransport(None, {"GET /ok": (200, {"ok": True})}), path)
     threads = [threading.Thread(target=lambda: [recorder.request("GET", "/ok") for _ in range(25)]) for _ in range(8)]
