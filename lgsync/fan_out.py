@@ -107,7 +107,8 @@ class FanOut(Generic[Raw, Item]):
     ``read`` may block; it returns None at the end, and what it raises, every view raises once it has shown what came
     before. It is never called by two threads at once. ``digest`` is quick, and is called with ``lock`` held, as is
     every view's selection: with the lock held, all that was digested has been handed out. The lock is a new re-entrant
-    one, unless one is given. ``mark`` gives what is remembered of an item until all views have taken it.
+    one, unless one is given. ``at_hand`` gives the next thing if it is there without a read; it must not block, and is
+    called with the lock held. ``mark`` gives what is remembered of an item until all views have taken it.
     ``interrupted`` is called, without the lock, when an interrupt from the keyboard ends a turn at reading: only
     ``read`` can know what that cost.
     """
@@ -117,11 +118,13 @@ class FanOut(Generic[Raw, Item]):
         read: Callable[[], Optional[Raw]],
         digest: Callable[[Raw], Item],
         lock: Any = None,
+        at_hand: Callable[[], Optional[Raw]] = lambda: None,
         mark: Callable[[Item], Any] = lambda item: item,
         interrupted: Callable[[], object] = lambda: None,
     ) -> None:
         self._read = read
         self._digest = digest
+        self._at_hand = at_hand
         self._mark = mark
         self._interrupted = interrupted
         self._views: List[weakref.ref[View[Item, Any]]] = []
@@ -204,6 +207,11 @@ class FanOut(Generic[Raw, Item]):
                         raise self._ending()
                     self._wait()
                 self._reader = me
+                if self._raw is None and not self._shares:
+                    self._raw = self._at_hand()
+                if self._raw is not None or self._shares:
+                    self._finish_turn()
+                    return
             self._take_turn()
         except BaseException as exc:
             if self._let_go(me) and not isinstance(exc, Exception):
@@ -220,19 +228,20 @@ class FanOut(Generic[Raw, Item]):
 
     def _take_turn(self) -> None:
         failure = None
-        if self._raw is None and not self._shares:
-            try:
-                self._raw = self._read()
-            except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
-                failure = exc
+        try:
+            self._raw = self._read()
+        except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
+            failure = exc
         with self.lock:
-            if self._raw is None and not self._shares:
+            if self._raw is None:
                 self._end(failure)
-            else:
-                self._hand_out()
-            self._reader = None
-            if self._waiting:
-                self._changed.notify_all()
+            self._finish_turn()
+
+    def _finish_turn(self) -> None:
+        self._hand_out()
+        self._reader = None
+        if self._waiting:
+            self._changed.notify_all()
 
     def _let_go(self, me: int) -> bool:
         """Leave the reading to others; False if it was not this thread that read."""

@@ -107,8 +107,6 @@ class RunReader:
 
     def read(self) -> Optional[Raw]:
         """The next item; then the end, once; then None, or what ended the stream is raised."""
-        if self._at_hand and not self.left:
-            return self._at_hand.popleft()
         self.begun = True
         self.at_gap = False
         if self.over:
@@ -140,6 +138,10 @@ class RunReader:
             # Whoever leaves has the last word: the run may be cancelled by that.
             if not self.left:
                 self.delivery.span.ended(self.delivery.outcome, self._failure or self.delivery.failure)
+
+    def at_hand(self) -> Optional[Raw]:
+        """The next item, if it came along with one that was read; whoever has left gets none."""
+        return self._at_hand.popleft() if self._at_hand and not self.left else None
 
     def digest(self, raw: Raw) -> Batch:
         """What an item, or the end, changes."""

@@ -81,7 +81,12 @@ class RunStream(Generic[Part]):
         self._reader = RunReader(delivery, modes, on_close, messages_key, raise_error)
         self._show = show
         self._fan_out: FanOut[Raw, Batch] = FanOut(
-            self._reader.read, self._reader.digest, self._reader.lock, _mark, self._reader.leave
+            self._reader.read,
+            self._reader.digest,
+            self._reader.lock,
+            at_hand=self._reader.at_hand,
+            mark=_mark,
+            interrupted=self._reader.leave,
         )
         self._capabilities = capabilities
         self._parts: Optional[View[Batch, StreamPart]] = None

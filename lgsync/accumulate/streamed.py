@@ -28,20 +28,16 @@ class StreamReader:
         self._announced: Dict[str, Any] = {}
 
     def on_tuple(self, data: Any, suffix: Namespace) -> List[Message]:
-        usual = self._take_usual(data) if self._ledger.gap is None else None
-        return [usual] if usual is not None else self._take_tuple(data, suffix)
-
-    def _take_usual(self, data: Any) -> Optional[Message]:
-        """The change by one more usual chunk of a message that is streaming; None, and nothing is done, if it is not.
-
-        What it does, ``_take_tuple`` would do as well.
-        """
-        chunk = data[0] if isinstance(data, list) and len(data) == 2 else None
-        if not isinstance(chunk, dict) or "type" not in chunk:
-            return None
-        id_ = chunk.get("id")
-        track = self._ledger.tracks.get(id_) if isinstance(id_, str) else None
-        return None if track is None else track.take_usual(chunk)
+        ledger = self._ledger
+        if ledger.gap is None and type(data) is list and len(data) == 2:
+            chunk = data[0]
+            # One more usual chunk of a message that is streaming. What that does, the other way would do as well.
+            if type(chunk) is dict and "type" in chunk and type(chunk.get("id")) is str:
+                track = ledger.tracks.get(chunk["id"])
+                usual = None if track is None else track.take_usual(chunk)
+                if usual is not None:
+                    return [usual]
+        return self._take_tuple(data, suffix)
 
     def _take_tuple(self, data: Any, suffix: Namespace) -> List[Message]:
         if not isinstance(data, (list, tuple)) or len(data) != 2:
