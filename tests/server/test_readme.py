@@ -1,4 +1,4 @@
-"""The programs in the README and the guides run as they are pasted, one after the other."""
+"""What the programs of the README print, over both transports. That all pages run: test_pages.py."""
 
 from __future__ import annotations
 
@@ -57,12 +57,3 @@ def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.Mon
     assert pasted.names["thread"].thread_id in listed
     assert int(parsed) == len(pasted.names["conversation"].messages) > 0
     assert "tok0 " + resumed == ANSWER
-
-
-def test_every_program_of_the_guide_to_delivery_runs(pasted: Pasted) -> None:
-    pasted.said_by(programs("README.md")[0])
-    said = [pasted.said_by(program) for program in programs("docs/delivery.md")]
-    pasted.names["client"].close()
-    _, resumed, _ = said
-    assert resumed == ANSWER
-    assert pasted.names["state"]["messages"][-1]["type"] == "ai"
