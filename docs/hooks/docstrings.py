@@ -69,7 +69,7 @@ def _block(code: str) -> str:
     try:
         ast.parse(code)
     except SyntaxError:
-        return f"```\n{code}\n```"
+        return f"``` {{.text .drawing}}\n{code}\n```"
     return f"```python\n{code}\n```"
 
 
