@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import time
 from collections import deque
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, TypeVar, Union
 
 from .closing import Closing
 from .cursor import Cursor, Place
@@ -39,7 +39,9 @@ from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource, RunJoin, RunStart, Timeout
 
-__all__ = ["ATTEMPT", "Delivery", "Earlier", "Gap", "Watch", "no_longer"]
+__all__ = ["ATTEMPT", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
+
+T = TypeVar("T")
 
 #: How long an attempt to join, or a question about the run, may take; then it is tried again.
 ATTEMPT = Timeout(5.0, 10.0)
@@ -80,6 +82,9 @@ class Earlier(NamedTuple):
 
 
 Item = Union[StreamPart, Gap, Earlier]
+
+#: An item, and where the stream stands behind it.
+Placed = Tuple[Item, Place]
 
 
 class Watch:
@@ -131,6 +136,8 @@ class Delivery:
         self._bounded = deadline.seconds is not None
         self._closing = Closing()
         self._ready: Deque[Item] = deque()
+        # Parts that were taken from the connection, and not looked at yet.
+        self._taken: Deque[StreamPart] = deque()
         self._ended: Optional[str] = None
         # How the run ended, as its status says: known before it is known that all it said was read.
         self._found: Optional[str] = None
@@ -210,8 +217,28 @@ class Delivery:
                 raise
         return None
 
+    def at_hand(self) -> List[Placed]:
+        """What has come by now, behind what :meth:`next_part` gave; a gap is the last of it.
+
+        Nothing if there is a deadline, which a slow loop is to hear of in time.
+        """
+        items: List[Placed] = []
+        if self._bounded or self._ready:
+            return items
+        taken = self._taken
+        taken.extend(self._source.at_hand())
+        while taken and not self._ready:
+            item = self._judged(taken.popleft())
+            if item is not None:
+                items.append((item, self._policy.place if self._at is None else self._at))
+                if type(item) is Gap:
+                    break
+        return items
+
     def _received(self) -> Optional[Item]:
         """The next part of this connection, if it is to be given; None if something else is to be done."""
+        if self._taken:
+            return self._judged(self._taken.popleft())
         try:
             part = next(self._source, None)
         except LgsyncError as exc:
@@ -221,6 +248,10 @@ class Delivery:
             self._end_of_wire()
             return None
         self._heard = True
+        return self._judged(part)
+
+    def _judged(self, part: StreamPart) -> Optional[Item]:
+        """What is to be given for a part that came; None if it was given before."""
         kind = kind_of(part.event)
         verdict = self._policy.received(part.id, kind not in self._source.not_kept)
         if verdict is SKIP:
@@ -283,7 +314,7 @@ class Delivery:
         """The join, tried a few times: the run is over, and its state is there; None if it cannot be had."""
         for _ in range(_LOOKS):
             try:
-                return self._closing.call(functools.partial(self._join, position), _close)
+                return self._cuttably(functools.partial(self._join, position), _close)
             except LgsyncError as exc:
                 self._check_deadline(exc)
                 verdict = self._policy.lost(exc, time.monotonic())
@@ -360,7 +391,7 @@ class Delivery:
         while not self._pause(error, retry):
             join = self._policy.rejoining()
             try:
-                source = self._closing.call(functools.partial(self._join, join.position), _close)
+                source = self._cuttably(functools.partial(self._join, join.position), _close)
             except NotFoundError as exc:
                 self._find_out_why_gone(exc)
                 return
@@ -391,6 +422,10 @@ class Delivery:
         tell_of_pause(seconds, error, self.run_id)
         left = self._deadline.remaining()
         return self._closing.wait(seconds if left is None else min(left, seconds))
+
+    def _cuttably(self, call: Callable[[], T], discard: Optional[Callable[[T], None]] = None) -> Optional[T]:
+        """What a call to the server gives; None as soon as the stream is closed."""
+        return self._closing.call(call, discard, cuttable=self._rest.transport.cuttable)
 
     def _join(self, position: Optional[str]) -> PartSource:
         with self.span.opening(again=True) as call:
@@ -513,7 +548,7 @@ class Delivery:
         streaming = not self._closing.is_set()
         while True:
             try:
-                answer = self._closing.call(lambda: [self._call(method, path, json)]) if streaming else None
+                answer = self._cuttably(lambda: [self._call(method, path, json)]) if streaming else None
                 if answer is None:
                     if streaming:
                         raise ClientClosed(f"The stream of run {self.run_id} was closed")

@@ -222,6 +222,10 @@ class PartSource(ABC):
     @abstractmethod
     def __next__(self) -> StreamPart: ...
 
+    def at_hand(self) -> List[StreamPart]:
+        """Take the parts that have come by now, behind those that were read, without waiting; there may be none."""
+        return []
+
     def finish(self) -> List[StreamPart]:
         """The last parts of a run that has ended, if there are some that can only be told by then."""
         return []
@@ -238,6 +242,9 @@ class Transport(ABC):
     name: str = ""
     #: What a call waits that names no timeout of its own.
     timeout: Timeout = Timeout()
+    #: Whether each wait of its calls is told to :func:`lgsync.cutting.freed_by`. Then a stream that may be closed any
+    #: time makes them on its reader's own thread, and else in a thread for each.
+    cuttable: bool = False
 
     @property
     @abstractmethod

@@ -75,6 +75,8 @@ class SSETransport(HTTPTransport):
     def __init__(self, config: TransportConfig, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
         super().__init__(config)
         self.max_event_bytes = max_event_bytes
+        # What a session of the user's own waits for is not known.
+        self.cuttable = config.session is None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -160,6 +162,13 @@ class SSESource(PartSource):
                 break
             self._read()
         raise StopIteration
+
+    def at_hand(self) -> List[StreamPart]:
+        if self._closed:
+            return []
+        parts, self._ready = list(self._ready), deque()
+        self.position = next((part.id for part in reversed(parts) if part.id is not None), self.position)
+        return parts
 
     def close(self) -> None:
         self._closed = True
