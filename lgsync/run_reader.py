@@ -10,13 +10,13 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .accumulate import Message, MessageAccumulator
 from .cursor import Cursor, Place
-from .delivery import Delivery, Earlier, Gap
+from .delivery import Beat, Delivery, Earlier, Gap
 from .errors import ClientClosed, DeadlineExceeded, LgsyncError
 from .kept_data import KeptData
 from .parts import StreamPart, kind_of
 from .tracing import RunSpan
 
-__all__ = ["ALWAYS_SHOWN", "Batch", "End", "Raw", "RunReader"]
+__all__ = ["ALWAYS_SHOWN", "Batch", "BeatBatch", "End", "Raw", "RunReader"]
 
 logger = logging.getLogger("lgsync")
 
@@ -48,7 +48,11 @@ class Batch(NamedTuple):
     before: Place
 
 
-Raw = Union[StreamPart, Gap, Earlier, End]
+class BeatBatch(Batch):
+    """Nothing came for a while."""
+
+
+Raw = Union[StreamPart, Gap, Earlier, Beat, End]
 
 
 class RunReader:
@@ -160,6 +164,8 @@ class RunReader:
             self.at_gap = True
             self.accumulator.gap()
             return Batch(None, [], raw.error, self._batches, before)
+        if isinstance(raw, Beat):
+            return BeatBatch(None, [], None, self._batches, before)
         # What was before the place is fed as well, and not shown.
         return self._digested(raw.part, before)._replace(part=None, changes=[])
 
