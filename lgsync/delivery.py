@@ -221,7 +221,7 @@ class Delivery:
     def beat(self, seconds: float) -> None:
         """From now on, give a Beat whenever so many seconds brought no part, if the transport can tell."""
         self._beat = seconds if self._beat is None else min(self._beat, seconds)
-        self._source.beat = self._beat
+        self._source.beat_seconds = self._beat
 
     def _received(self) -> Optional[Item]:
         """The next part of this connection, if it is to be given; None if something else is to be done."""
@@ -354,7 +354,7 @@ class Delivery:
         return self._opened(source)
 
     def _opened(self, source: PartSource) -> PartSource:
-        source.patience, source.beat = self._watch, self._beat
+        source.patience, source.beat_seconds = self._watch, self._beat
         self._policy.opened(time.monotonic())
         return source
 

@@ -186,7 +186,7 @@ class Capabilities:
 
 
 class Quiet(Exception):
-    """Not an error: nothing came for the ``beat`` of a source, which goes on where it was when it is asked again."""
+    """Not an error: nothing came for a source's ``beat_seconds``. It goes on where it was when it is asked again."""
 
 
 class PartSource(ABC):
@@ -202,7 +202,7 @@ class PartSource(ABC):
     patience: Optional[Callable[[PartSource], Optional[float]]] = None
     #: Set by the reader, at any time: ``__next__`` then raises Quiet whenever so many seconds brought no part, and goes
     #: on when it is called again. A source need not heed it; its reader then learns of a quiet run with the next part.
-    beat: Optional[float] = None
+    beat_seconds: Optional[float] = None
     #: Kinds of parts that the server does not keep, so that no later join shows them again.
     not_kept: FrozenSet[str] = frozenset()
     #: The pause before a reconnection that the server asked for, in milliseconds.

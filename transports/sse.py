@@ -203,9 +203,9 @@ class SSESource(PartSource):
 
     def _raise_if_quiet(self, patience: Optional[float]) -> None:
         """Wait for a beat, if somebody wants it: only the read itself can run out of patience."""
-        if self.beat is None:
+        if self.beat_seconds is None:
             return
-        left = self._quiet_since + self.beat - time.monotonic()
+        left = self._quiet_since + self.beat_seconds - time.monotonic()
         if left > 0 and ((patience is not None and patience <= left) or self._stream.ready_within(left)):
             return
         self._quiet_since = time.monotonic()

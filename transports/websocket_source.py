@@ -143,7 +143,11 @@ class WebSocketSource(PartSource):
         wait = max(0.0, self._timeout() - self._waited)
         patience = None if self.patience is None else self.patience(self)
         longest = wait if patience is None else min(wait, patience)
-        due = math.inf if self.beat is None else max(0.0, self._quiet_since + self.beat - time.monotonic())
+        due = (
+            math.inf
+            if self.beat_seconds is None
+            else max(0.0, self._quiet_since + self.beat_seconds - time.monotonic())
+        )
         frame = self._connection.receive(min(longest, due))
         if frame is not None:
             self._waited, self._quiet_since = 0.0, self._connection.last_activity

@@ -59,7 +59,7 @@ class ScriptedSource(PartSource):
 
     def _wait_for(self, event: threading.Event) -> None:
         self.waiting.set()
-        quiet_at = None if self.beat is None or not self.heeds_beats else time.monotonic() + self.beat
+        quiet_at = None if self.beat_seconds is None or not self.heeds_beats else time.monotonic() + self.beat_seconds
         while not event.wait(0.01):
             if self.closed.is_set():
                 raise StopIteration
