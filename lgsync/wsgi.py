@@ -121,7 +121,7 @@ def sse_response_body(
     views: Sequence[str] = ("messages",),
     show: Callable[[Message], Optional[Mapping[str, Any]]] = message_event,
     gone: Callable[[RunStream[Any]], object] = RunStream.close,
-    heartbeat: float = 2.0,
+    heartbeat: float = 1.5,
     retry: float = 1.0,
     explain: Optional[Callable[[Exception], str]] = None,
 ) -> ResponseBody:

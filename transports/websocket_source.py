@@ -143,11 +143,7 @@ class WebSocketSource(PartSource):
         wait = max(0.0, self._timeout() - self._waited)
         patience = None if self.patience is None else self.patience(self)
         longest = wait if patience is None else min(wait, patience)
-        due = (
-            math.inf
-            if self.beat_seconds is None
-            else max(0.0, self._quiet_since + self.beat_seconds - time.monotonic())
-        )
+        due = self._next_beat()
         frame = self._connection.receive(min(longest, due))
         if frame is not None:
             self._waited, self._quiet_since = 0.0, self._connection.last_activity
@@ -167,6 +163,12 @@ class WebSocketSource(PartSource):
             self._waited = 0.0
             self._silence()
         return None
+
+    def _next_beat(self) -> float:
+        """In how many seconds one is due."""
+        if self.beat_seconds is None:
+            return math.inf
+        return max(0.0, self._quiet_since + self.beat_seconds - time.monotonic())
 
     def _timeout(self) -> float:
         if self._translator.ended == "interrupted":
