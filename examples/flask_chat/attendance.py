@@ -9,7 +9,7 @@ from typing import Any
 from lgsync import Client, NotFoundError, RunStream
 
 #: How long a page that is reloaded may take to come back.
-SECONDS_TO_COME_BACK = 3.0
+SECONDS_TO_COME_BACK = 2.5
 
 _KEY = "chat_reader"
 

@@ -173,6 +173,7 @@ def _unavailable(error: LgsyncError) -> Any:
 
 
 if __name__ == "__main__":
-    with embedded_server() as url:
-        os.environ["LANGGRAPH_URL"] = url
+    with contextlib.ExitStack() as stack:
+        if not os.environ.get("LANGGRAPH_URL"):
+            os.environ["LANGGRAPH_URL"] = stack.enter_context(embedded_server()).url
         create_app().run(port=int(os.environ.get("PORT", "8000")), threaded=True)

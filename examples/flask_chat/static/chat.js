@@ -54,6 +54,10 @@ function draw(message) {
   element.querySelector(".text").textContent = message.text;
   const reasoning = element.querySelector(".reasoning");
   reasoning.hidden = !message.reasoning;
+  // What is thought is shown while there is nothing else to see.
+  const thinking = message.status === "streaming" && !message.text && !message.calls.size;
+  if (thinking !== element.thinking) reasoning.open = thinking;
+  element.thinking = thinking;
   reasoning.querySelector("p").textContent = message.reasoning;
   const name = element.querySelector(".name");
   name.hidden = !message.name;
