@@ -19,11 +19,10 @@ class Closing:
 
     def __init__(self) -> None:
         self._flag = Flag()
+        #: Whether it is set. Asked twice for each event of a stream, so it is the flag's own.
+        self.is_set = self._flag.is_set
         # Changed in single steps, so without a lock; a call is listed before it looks whether this is set.
         self._calls: List[Work[Any]] = []
-
-    def is_set(self) -> bool:
-        return self._flag.is_set()
 
     def set(self) -> None:
         """End every wait, now and later."""

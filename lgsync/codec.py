@@ -23,7 +23,8 @@ _LONGEST = len(str(GREATEST))
 def decode(text: Union[bytes, bytearray, str], *, strict: bool = False) -> Any:
     """Decode JSON text; raises ValueError if it is none. NaN and infinities are let pass unless ``strict``."""
     try:
-        return from_json(text, allow_inf_nan=not strict)
+        # Only keys come again and again: to look for each value among those seen takes longer than to make it.
+        return from_json(text, allow_inf_nan=not strict, cache_strings="keys")
     except ValueError:
         # pydantic_core refuses lone surrogates, which Python servers can send; the standard library takes them.
         try:

@@ -14,7 +14,7 @@ import functools
 import time
 from collections import deque
 from enum import Enum
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Union
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, Union
 
 from .closing import Closing
 from .cursor import Cursor, Place
@@ -40,7 +40,7 @@ from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
-__all__ = ["ATTEMPT", "Beat", "Delivery", "Earlier", "Gap", "Watch", "no_longer"]
+__all__ = ["ATTEMPT", "Beat", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
 
 #: How long an attempt to join, or a question about the run, may take; then it is tried again.
 ATTEMPT = Timeout(5.0, 10.0)
@@ -87,6 +87,9 @@ class Beat(Enum):
 
 
 Item = Union[StreamPart, Gap, Earlier, Beat]
+
+#: An item, and where the stream stands behind it.
+Placed = Tuple[Item, Place]
 
 
 class Watch:
@@ -139,6 +142,8 @@ class Delivery:
         self._beat: Optional[float] = None
         self._closing = Closing()
         self._ready: Deque[Item] = deque()
+        # Parts that were taken from the connection, and not looked at yet.
+        self._taken: Deque[StreamPart] = deque()
         self._ended: Optional[str] = None
         # How the run ended, as its status says: known before it is known that all it said was read.
         self._found: Optional[str] = None
@@ -223,8 +228,28 @@ class Delivery:
         self._beat = seconds if self._beat is None else min(self._beat, seconds)
         self._source.beat_seconds = self._beat
 
+    def at_hand(self) -> List[Placed]:
+        """What has come by now, behind what :meth:`next_part` gave; a gap is the last of it.
+
+        Nothing if there is a deadline, which a slow loop is to hear of in time.
+        """
+        items: List[Placed] = []
+        if self._bounded or self._ready:
+            return items
+        taken = self._taken
+        taken.extend(self._source.at_hand())
+        while taken and not self._ready:
+            item = self._judged(taken.popleft())
+            if item is not None:
+                items.append((item, self._policy.place if self._at is None else self._at))
+                if type(item) is Gap:
+                    break
+        return items
+
     def _received(self) -> Optional[Item]:
         """The next part of this connection, if it is to be given; None if something else is to be done."""
+        if self._taken:
+            return self._judged(self._taken.popleft())
         try:
             part = next(self._source, None)
         except LgsyncError as exc:
@@ -236,6 +261,10 @@ class Delivery:
             self._end_of_wire()
             return None
         self._heard = True
+        return self._judged(part)
+
+    def _judged(self, part: StreamPart) -> Optional[Item]:
+        """What is to be given for a part that came; None if it was given before."""
         kind = kind_of(part.event)
         verdict = self._policy.received(part.id, kind not in self._source.not_kept)
         if verdict is SKIP:

@@ -6,16 +6,31 @@ advanced from any threads: one of them reads, the others wait until there is som
 An interrupt from the keyboard may come between any two steps. What was read is kept until every view has its share, and
 whoever reads next hands it out first; if it came while that was digested, every view ends with an error.
 
-Budget: 2.5 µs for an item that one view takes (``python -m benchmarks --only raw-parts``).
+Budget: 1.5 µs for an item that one view takes (``python -m benchmarks --only raw-parts``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import weakref
 from collections import deque
+from itertools import repeat, starmap
 from threading import Condition, RLock, get_ident
-from typing import Any, Callable, Deque, Generic, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Deque,
+    Generic,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 from .errors import ClientClosed
 
@@ -28,7 +43,10 @@ Out = TypeVar("Out")
 # An interrupt from the keyboard may keep a reader from saying that it is done.
 _LONGEST_WAIT = 0.5
 
-Select = Callable[[Item], Iterable[Out]]
+Select = Callable[[Item], Sequence[Out]]
+
+# Where a view keeps what it is to give, and what comes behind that, each with its mark.
+_Share = Tuple[Deque[Any], Iterable[Any]]
 
 
 class Raised(NamedTuple):
@@ -52,12 +70,21 @@ class View(Generic[Item, Out]):
         return self
 
     def __next__(self) -> Out:
-        if self._fan_out is None:
-            raise StopIteration
-        out = self._fan_out.advance(self._pending)
-        if isinstance(out, Raised):
-            raise _another(out.error)
-        return out
+        pending = self._pending
+        while True:
+            if not pending:
+                fan_out = self._fan_out
+                if fan_out is None:
+                    raise StopIteration
+                fan_out.advance(pending)
+            try:
+                out = pending.popleft()[1]
+            except IndexError:
+                # Another thread took it.
+                continue
+            if isinstance(out, Raised):
+                raise _another(out.error)
+            return out
 
     def mark(self) -> Any:
         """The mark of the first item that was not taken wholly; None if the view is up to date."""
@@ -72,14 +99,6 @@ class View(Generic[Item, Out]):
         self._fan_out = None
         self._owner = None
         self._pending.clear()
-
-
-class _Kept:
-    """What was read, if anything, until it is handed out; ``item`` is that digested, in a list of one."""
-
-    raw: Any = None
-    begun = False
-    item: Optional[List[Any]] = None
 
 
 class FanOut(Generic[Raw, Item]):
@@ -112,9 +131,12 @@ class FanOut(Generic[Raw, Item]):
         self._waiting = 0
         # The thread that reads.
         self._reader: Optional[int] = None
-        self._kept = _Kept()
-        # What was handed out last, for as long as it may still be kept.
-        self._handed_out: Deque[_Kept] = deque(maxlen=1)
+        # What was read and not handed out yet: as it came, whether its digestion has begun, and what that gave.
+        self._raw: Optional[Raw] = None
+        self._begun = False
+        self._item: Optional[Tuple[Item]] = None
+        # What views are still to get of it.
+        self._shares: Deque[_Share] = deque()
         self._ended = False
         self._failure: Optional[BaseException] = None
 
@@ -139,25 +161,15 @@ class FanOut(Generic[Raw, Item]):
         marks = [view.mark() for view in views if view is not None and view._fan_out is not None]
         return [mark for mark in marks if mark is not None]
 
-    def advance(self, pending: Deque[Tuple[Any, Out]]) -> Out:
-        """The next thing in ``pending``, reading on until there is one. Raises StopIteration at the end."""
-        while True:
-            if not pending:
-                self._read_one(pending)
-                continue
-            try:
-                return pending.popleft()[1]
-            except IndexError:
-                # Another thread took it.
-                continue
+    def advance(self, pending: Deque[Any]) -> None:
+        """Read on until something is in ``pending``. Raises StopIteration at the end, or what ended the stream."""
+        while not pending:
+            self._read_one(pending)
 
     def drive(self) -> None:
         """Read to the end; raises what ended the stream, if it was an error."""
-        nothing: Deque[Tuple[Any, None]] = deque()
-        try:
-            self.advance(nothing)
-        except StopIteration:
-            return
+        with contextlib.suppress(StopIteration):
+            self.advance(deque())
 
     def finish(self, last: Callable[[], Optional[Raw]]) -> None:
         """End here, with what ``last`` gives; if a read is under way, that read ends it instead."""
@@ -169,7 +181,7 @@ class FanOut(Generic[Raw, Item]):
                 self._reader = me
                 self._hand_out()
                 if not self._ended:
-                    self._kept.raw = last()
+                    self._raw = last()
                     self._hand_out()
                 if not self._ended:
                     self._end(None)
@@ -178,45 +190,43 @@ class FanOut(Generic[Raw, Item]):
             self._let_go(me)
             raise
 
-    def _read_one(self, pending: Deque[Tuple[Any, Out]]) -> None:
+    def _read_one(self, pending: Deque[Any]) -> None:
         """Read once and hand that out, or wait while another thread does."""
         me = get_ident()
         if self._reader == me:
             raise RuntimeError("This thread reads the stream already: a signal handler cannot read it at the same time")
         try:
-            if self._has_turn(me, pending):
-                self._take_turn()
+            with self.lock:
+                while self._reader is not None or self._ended or pending:
+                    if pending:
+                        return
+                    if self._ended:
+                        raise self._ending()
+                    self._wait()
+                self._reader = me
+            self._take_turn()
         except BaseException as exc:
             if self._let_go(me) and not isinstance(exc, Exception):
                 self._interrupted()
             raise
 
-    def _has_turn(self, me: int, pending: Deque[Tuple[Any, Out]]) -> bool:
-        """True if the caller is now the one to read; False if there is something to take."""
-        with self.lock:
-            while not pending:
-                if self._ended:
-                    raise self._ending()
-                if self._reader is None:
-                    self._reader = me
-                    return True
-                self._waiting += 1
-                try:
-                    self._changed.wait(_LONGEST_WAIT)
-                finally:
-                    self._waiting -= 1
-        return False
+    def _wait(self) -> None:
+        """Wait, with the lock held, until something was handed out, or the reader is gone."""
+        self._waiting += 1
+        try:
+            self._changed.wait(_LONGEST_WAIT)
+        finally:
+            self._waiting -= 1
 
     def _take_turn(self) -> None:
-        kept, failure = self._kept, None
-        if kept.raw is None:
+        failure = None
+        if self._raw is None and not self._shares:
             try:
-                # Made beforehand, so that no interrupt comes between reading and keeping.
-                kept.raw = self._read()
+                self._raw = self._read()
             except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
                 failure = exc
         with self.lock:
-            if self._kept.raw is None:
+            if self._raw is None and not self._shares:
                 self._end(failure)
             else:
                 self._hand_out()
@@ -234,51 +244,54 @@ class FanOut(Generic[Raw, Item]):
         return True
 
     def _hand_out(self) -> None:
-        """Give each view its share of what is kept; if that is interrupted, it is kept on."""
-        kept = self._kept
-        if kept.raw is None or (kept.item is None and not self._digested(kept)):
-            return
-        if kept not in self._handed_out:
-            self._give(kept)
-        self._kept = _Kept()
-        self._handed_out.clear()
+        """Give each view its share of what was read; wherever that is interrupted, it can be done again."""
+        shares = self._shares
+        if not shares and (self._item is not None or self._digested()):
+            shares.extend(self._shared_out())
+        self._raw, self._item, self._begun = None, None, False
+        # All of it in one call that runs no Python: each share is either here or with its view.
+        _run_out(starmap(_extend, map(_take_first, repeat(shares, len(shares)))))
 
     def _hand_out_what_was_digested(self) -> None:
-        """With the lock held and nobody reading, what is kept was interrupted."""
-        if self._reader is None and self._kept.begun:
+        """With the lock held and nobody reading, what is still here was interrupted."""
+        if self._reader is None and (self._begun or self._shares):
             self._hand_out()
 
-    def _digested(self, kept: _Kept) -> bool:
-        """Digest what is kept, once; False if that failed, which ends the stream."""
+    def _digested(self) -> bool:
+        """Digest what was read, if anything, once; False if that failed, which ends the stream."""
+        if self._raw is None:
+            return False
         try:
-            if kept.begun:
+            if self._begun:
                 raise ClientClosed("The stream ends here: an interrupt came while a part of it was being taken in")
-            kept.begun = True
-            kept.item = [self._digest(kept.raw)]
+            self._begun = True
+            self._item = (self._digest(self._raw),)
         except Exception as exc:  # noqa: BLE001 (kept, and raised from every view)
-            self._kept = _Kept()
             self._end(exc)
             return False
         return True
 
-    def _give(self, kept: _Kept) -> None:
-        assert kept.item is not None
-        item = kept.item[0]
+    def _shared_out(self) -> List[_Share]:
+        """What each view is to get of the item, beside where the view keeps it."""
+        assert self._item is not None
+        (item,) = self._item
         mark = self._mark(item)
-        targets: List[Deque[Any]] = [self._handed_out]
-        shares: List[List[Any]] = [[kept]]
+        shares: List[_Share] = []
         gone = False
         for reference in self._views:
             view = reference()
             if view is None or view._fan_out is None:
                 gone = True
-            else:
-                targets.append(view._pending)
-                shares.append([(mark, out) for out in view._select(item)])
-        # All of it in one call that runs no Python: an interrupt comes before it, or after it.
-        deque(map(_extend, targets, shares), 0)
+                continue
+            outs = view._select(item)
+            if len(outs) == 1:
+                # Nearly always, and much cheaper.
+                shares.append((view._pending, ((mark, outs[0]),)))
+            elif outs:
+                shares.append((view._pending, [(mark, out) for out in outs]))
         if gone:
             self._views = [reference for reference in self._views if _is_open(reference())]
+        return shares
 
     def _end(self, failure: Optional[BaseException]) -> None:
         self._failure = failure
@@ -291,7 +304,9 @@ class FanOut(Generic[Raw, Item]):
         return _another(self._failure)
 
 
-_extend = deque.extend
+_extend, _take_first = deque.extend, deque.popleft
+# Takes what an iterator gives, and keeps none of it.
+_run_out: Callable[[Iterable[Any]], None] = deque(maxlen=0).extend
 
 
 def _another(error: BaseException) -> BaseException:

@@ -121,7 +121,8 @@ class Policy:
     @property
     def place(self) -> Place:
         """Where the stream stands: after all that was received."""
-        return self._target or Place(self._before, self._group, self._count)
+        # Asked for each part: without the constructor of its class it is made in half the time.
+        return self._target or tuple.__new__(Place, (self._before, self._group, self._count))
 
     @property
     def owes(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import deque
 from threading import RLock
-from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Deque, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .accumulate import Message, MessageAccumulator
 from .cursor import Cursor, Place
-from .delivery import Beat, Delivery, Earlier, Gap
+from .delivery import Beat, Delivery, Gap, Item, Placed
 from .errors import ClientClosed, DeadlineExceeded, LgsyncError
 from .kept_data import KeptData
 from .parts import StreamPart, kind_of
@@ -38,21 +39,21 @@ class End(NamedTuple):
 class Batch(NamedTuple):
     """One part, and the messages it changed; no part at the end, and where parts are gone, which ``gap`` says.
 
-    ``number`` counts batches, ``before`` is where the stream stood before this one.
+    ``mark`` is the number of the batch, and where the stream stood before it.
     """
 
     part: Optional[StreamPart]
     changes: List[Message]
     gap: Optional[LgsyncError]
-    number: int
-    before: Place
+    mark: Tuple[int, Place]
 
 
 class BeatBatch(Batch):
     """Nothing came for a while."""
 
 
-Raw = Union[StreamPart, Gap, Earlier, Beat, End]
+#: What is read: an item of the stream, or its end; and where the stream stands behind it.
+Raw = Tuple[Union[Item, End], Place]
 
 
 class RunReader:
@@ -86,6 +87,8 @@ class RunReader:
         #: After the last batch.
         self.place = delivery.place
         self._batches = 0
+        # What came along with the item that was read last: whoever leaves drops it.
+        self._at_hand: Deque[Placed] = deque()
         self._on_close = on_close
         self._raise_error = raise_error
         self._messages_key = messages_key
@@ -107,7 +110,9 @@ class RunReader:
         return _is_shown(self.modes, part.event)
 
     def read(self) -> Optional[Raw]:
-        """The next part; then the end, once; then None, or what ended the stream is raised."""
+        """The next item; then the end, once; then None, or what ended the stream is raised."""
+        if self._at_hand and not self.left:
+            return self._at_hand.popleft()
         self.begun = True
         self.at_gap = False
         if self.over:
@@ -116,58 +121,66 @@ class RunReader:
                 raise failure
             return None
         try:
-            part = self.delivery.next_part()
+            item = self.delivery.next_part()
         except DeadlineExceeded as exc:
             self._failure = exc
             self.leave()
-            part = None
+            item = None
         except LgsyncError as exc:
             self._failure = exc
-            part = None
+            item = None
         except KeyboardInterrupt:
             # An interpreter that goes on keeps the traceback, and with it the handle: nobody would ever leave it.
             self.leave()
             raise
-        if part is not None:
-            return part
+        if item is not None:
+            placed = item, self.delivery.place
+            self._at_hand = deque(self.delivery.at_hand())
+            return placed
         self.over = True
         try:
-            return self._end()
+            return self._end(), self.place
         finally:
             # Whoever leaves has the last word: the run may be cancelled by that.
             if not self.left:
                 self.delivery.span.ended(self.delivery.outcome, self._failure or self.delivery.failure)
 
     def digest(self, raw: Raw) -> Batch:
-        """What a part, or the end, changes."""
+        """What an item, or the end, changes."""
         self._batches += 1
-        batch = self._digested(raw, self.place)
+        mark = self._batches, self.place
+        item, place = raw
+        batch = self._digested(item, mark)
         if self.delivery.span.awaits:
             _tell_of_first(self.delivery.span, batch)
         # Last of all: an interrupt before this leaves the part to be given again.
-        self.place = self.delivery.place
+        self.place = place
         return batch
 
-    def _digested(self, raw: Raw, before: Place) -> Batch:
-        if isinstance(raw, StreamPart):
-            if _is_kept(self.modes, raw.event):
-                self.kept.keep(raw)
-            return Batch(raw, self.accumulator.feed(raw), None, self._batches, before)
-        if isinstance(raw, End):
-            changes = self.settle(raw.values, raw.known) if raw.settles else []
-            gap = self.delivery.cut_short if any(map(_is_news, changes)) else None
-            self.gaps += [] if gap is None else [gap]
-            outcome = "unknown" if self._failure else self.delivery.outcome or "unknown"
-            return Batch(None, changes + self.accumulator.close(outcome), gap, self._batches, before)
-        if isinstance(raw, Gap):
-            self.gaps.append(raw.error)
+    def _digested(self, item: Union[Item, End], mark: Tuple[int, Place]) -> Batch:
+        if isinstance(item, StreamPart):
+            if _is_kept(self.modes, item.event):
+                self.kept.keep(item)
+            # One is made for each part: without the constructor of its class, in half the time.
+            return tuple.__new__(Batch, (item, self.accumulator.feed(item), None, mark))
+        if isinstance(item, End):
+            return self._ended(item, mark)
+        if isinstance(item, Gap):
+            self.gaps.append(item.error)
             self.at_gap = True
             self.accumulator.gap()
-            return Batch(None, [], raw.error, self._batches, before)
-        if isinstance(raw, Beat):
-            return BeatBatch(None, [], None, self._batches, before)
+            return Batch(None, [], item.error, mark)
+        if isinstance(item, Beat):
+            return BeatBatch(None, [], None, mark)
         # What was before the place is fed as well, and not shown.
-        return self._digested(raw.part, before)._replace(part=None, changes=[])
+        return self._digested(item.part, mark)._replace(part=None, changes=[])
+
+    def _ended(self, end: End, mark: Tuple[int, Place]) -> Batch:
+        changes = self.settle(end.values, end.known) if end.settles else []
+        gap = self.delivery.cut_short if any(map(_is_news, changes)) else None
+        self.gaps += [] if gap is None else [gap]
+        outcome = "unknown" if self._failure else self.delivery.outcome or "unknown"
+        return Batch(None, changes + self.accumulator.close(outcome), gap, mark)
 
     def cursor(self, unread: Sequence[Tuple[int, Place]]) -> Optional[Cursor]:
         """Where the stream stands if batches of these numbers, before which it stood there, were not taken yet.
@@ -182,12 +195,12 @@ class RunReader:
         self.settled = True
         return self.accumulator.settle(values, known=known)
 
-    def closing(self) -> Optional[End]:
+    def closing(self) -> Optional[Raw]:
         """The end of a stream that nobody reads while it is left."""
         if self.over:
             return None
         self.over = True
-        return End()
+        return End(), self.place
 
     def cancel(self, action: str) -> bool:
         """Cancel the run and free the connection; False if there was nothing left to cancel. Raises LgsyncError."""

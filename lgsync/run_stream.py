@@ -382,7 +382,7 @@ class RunStream(Generic[Part]):
         if self.outcome is None:
             raise ClientClosed(f"The stream of run {self.run_id} was closed before the run had ended")
 
-    def _open(self, select: Callable[[Batch], Iterable[Out]], backlog: Callable[[], Iterable[Out]]) -> Iterator[Out]:
+    def _open(self, select: Callable[[Batch], Sequence[Out]], backlog: Callable[[], Iterable[Out]]) -> Iterator[Out]:
         return self._fan_out.open(select, backlog, self)
 
     def _message_view(self, keep: Callable[[Message], bool], show: Callable[[Message], Out]) -> Iterator[Out]:
@@ -422,7 +422,7 @@ class RunStream(Generic[Part]):
                 "begin iterating the run before its views, or use run.views('parts', 'messages', …)"
             )
 
-    def _named_view(self, name: str) -> Tuple[Callable[[Batch], Iterable[Any]], Callable[[], Iterable[Any]]]:
+    def _named_view(self, name: str) -> Tuple[Callable[[Batch], Sequence[Any]], Callable[[], Iterable[Any]]]:
         """What selects the items of a view by its name, and what it begins with if it is opened late."""
         reader = self._reader
         if name == "parts":
@@ -444,7 +444,7 @@ class RunStream(Generic[Part]):
 # A selection is kept by the views' fan-out, so none of these may hold on to the handle.
 
 
-_mark: Callable[[Batch], Tuple[int, Place]] = operator.attrgetter("number", "before")
+_mark: Callable[[Batch], Tuple[int, Place]] = operator.attrgetter("mark")
 
 
 def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
@@ -477,7 +477,7 @@ def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[Any, ...]]:
     shows = reader.shows
 
     def select(batch: Batch) -> Tuple[Any, ...]:
-        part, _, gap, _, _ = batch
+        part, _, gap, _ = batch
         if gap is not None:
             return (Raised(gap),)
         return (part,) if part is not None and shows(part) else ()
@@ -501,10 +501,10 @@ def _messages_so_far(reader: RunReader) -> List[Message]:
     return [message.from_nothing() for message in reader.accumulator.run_messages]
 
 
-def _data_select(mode: str, namespaces: Namespaces) -> Callable[[Batch], Iterable[Any]]:
+def _data_select(mode: str, namespaces: Namespaces) -> Callable[[Batch], Sequence[Any]]:
     within = namespace_filter(namespaces)
 
-    def select(batch: Batch) -> Iterable[Any]:
+    def select(batch: Batch) -> Sequence[Any]:
         if batch.gap is not None:
             return (Raised(batch.gap),)
         part = batch.part

@@ -230,6 +230,10 @@ class PartSource(ABC):
     @abstractmethod
     def __next__(self) -> StreamPart: ...
 
+    def at_hand(self) -> List[StreamPart]:
+        """Take the parts that have come by now, behind those that were read, without waiting; there may be none."""
+        return []
+
     def finish(self) -> List[StreamPart]:
         """The last parts of a run that has ended, if there are some that can only be told by then."""
         return []

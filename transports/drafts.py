@@ -4,7 +4,7 @@ The chunks have the shape of LangChain's ``AIMessageChunk`` dicts as ``stream_mo
 that LangChain's own left fold over them gives the message that the run stores. Where no chunk can lead there (a block
 was replaced rather than continued), the whole message is given instead.
 
-Budget: 1 µs for a delta (:meth:`Draft.continued`); see ``python -m benchmarks --only websocket``.
+Budget: 1 µs for a delta (:meth:`Growth.chunk`); see ``python -m benchmarks --only websocket``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-__all__ = ["Draft"]
+__all__ = ["Draft", "Growth"]
 
 Block = Dict[str, Any]
 Message = Dict[str, Any]
@@ -205,21 +205,12 @@ class Draft:
             return self._snapshot(index, {**fields, "index": index})
         return []
 
-    def continued(self, data: Mapping[str, Any]) -> Optional[Message]:
-        """The chunk of a ``content-block-delta`` that makes a block longer which was begun: what nearly all are.
-
-        None for any other; nothing has changed then.
-        """
-        index, delta = data.get("index"), data.get("delta")
+    def growth(self, index: Any) -> Optional[Growth]:
+        """The growth of a block that was begun, if a delta can but make it longer."""
         told = self._told.get(index) if type(index) is int else None
-        if told is None or type(delta) is not dict or delta.get("type", "") != told.delta:
+        if told is None or told.delta is None or index in self._frozen or self.role != "ai":
             return None
-        piece = delta.get(told.growing)
-        if type(piece) is not str or not piece or index in self._frozen or self.role != "ai":
-            return None
-        told.grow(piece)
-        block = {"type": told.type, told.growing: piece, "index": index}
-        return self._chunk([block], _call_chunks(block) if told.growing == "args" else [])
+        return Growth(self.id, index, told)
 
     def end_block(self, index: int, block: Block) -> List[Message]:
         """``content-block-finish``: has the last word on the block; what the deltas did not say follows as a chunk."""
@@ -274,7 +265,7 @@ class Draft:
         else:
             self._told[index] = _Told(block)
         # What no model wrote is not streamed, here as in the run stream.
-        return [self._chunk([block], _call_chunks(block))] if self.role == "ai" else []
+        return [_chunk(self.id, [block], _call_chunks(block))] if self.role == "ai" else []
 
     def _snapshot(self, index: int, wanted: Block) -> List[Message]:
         """Say what is missing of a block that came as a whole."""
@@ -287,21 +278,6 @@ class Draft:
             return []
         return self._say(index, {"type": told.get("type"), **rest, "index": told.get("index")}) if rest else []
 
-    def _chunk(self, content: Any, calls: List[Block]) -> Message:
-        return {
-            "content": content,
-            "additional_kwargs": {},
-            "response_metadata": {},
-            "type": "AIMessageChunk",
-            "name": None,
-            "id": self.id,
-            "tool_calls": [],
-            "invalid_tool_calls": [],
-            "usage_metadata": None,
-            "tool_call_chunks": calls,
-            "chunk_position": None,
-        }
-
     def _closing(self, target: Message) -> List[Message]:
         folded = self._folded()
         if target.get("type") != "ai" or folded != (target["content"], target["tool_calls"]):
@@ -309,7 +285,7 @@ class Draft:
         if target["invalid_tool_calls"] or target["name"]:
             return [target]
         last = {
-            **self._chunk("", []),
+            **_chunk(self.id, "", []),
             "additional_kwargs": target.get("additional_kwargs") or {},
             "response_metadata": {**target["response_metadata"], "output_version": "v1"},
             "usage_metadata": target.get("usage_metadata"),
@@ -400,6 +376,52 @@ class Draft:
         if self.role == "tool":
             message.update(tool_call_id=self._tool_call_id, artifact=None, status="success")
         return message
+
+
+class Growth:
+    """One block of a message, as one delta after the other makes it longer: what nearly all events do.
+
+    It holds as long as nothing else is said of the message.
+    """
+
+    __slots__ = ("_id", "_index", "_told")
+
+    def __init__(self, message_id: Optional[str], index: int, told: _Told) -> None:
+        self._id = message_id
+        self._index = index
+        self._told = told
+
+    def chunk(self, data: Mapping[str, Any]) -> Optional[Message]:
+        """The chunk of a ``content-block-delta`` that makes the block longer.
+
+        None if the event may say anything else; nothing has changed then.
+        """
+        told, index, delta = self._told, data.get("index"), data.get("delta")
+        if index != self._index or type(index) is not int or type(delta) is not dict:
+            return None
+        growing = told.growing
+        piece = delta.get(growing)
+        if type(piece) is not str or not piece or delta.get("type") != told.delta:
+            return None
+        told.grow(piece)
+        block = {"type": told.type, growing: piece, "index": index}
+        return _chunk(self._id, [block], _call_chunks(block) if growing == "args" else [])
+
+
+def _chunk(message_id: Optional[str], content: Any, calls: List[Block]) -> Message:
+    return {
+        "content": content,
+        "additional_kwargs": {},
+        "response_metadata": {},
+        "type": "AIMessageChunk",
+        "name": None,
+        "id": message_id,
+        "tool_calls": [],
+        "invalid_tool_calls": [],
+        "usage_metadata": None,
+        "tool_call_chunks": calls,
+        "chunk_position": None,
+    }
 
 
 def _call_chunks(block: Block) -> List[Block]:

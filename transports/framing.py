@@ -106,7 +106,9 @@ class Framer:
             if id_ is not None:
                 self.last_id = id_.decode("utf-8", "replace")
             name = _name(event)
-            self._parts.append(StreamPart(name, self._json(name, text), self.last_id or None))
+            # Without the constructor of its class, in half the time.
+            part = tuple.__new__(StreamPart, (name, self._json(name, text), self.last_id or None))
+            self._parts.append(part)
             place = found.end()
 
     def _end_of_event(self, data: bytes, place: int) -> int:

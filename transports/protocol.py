@@ -7,7 +7,7 @@ That protocol sends block events for what models stream, and nothing for any oth
 only when it begins. So the ``values`` snapshots are compared with what was streamed: what is new there, or different,
 is sent as a whole message, as the run stream does when a node returns it.
 
-Budget: 3 µs for a delta (:meth:`Translator.continued`); see ``python -m benchmarks --only websocket``.
+Budget: 2 µs for a delta (:meth:`Translator.continued`); see ``python -m benchmarks --only websocket``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 from ..accumulate import MessageAccumulator
 from ..parts import StreamPart
 from .attribution import Scope, Scopes, block_of, index_of
-from .drafts import Draft
+from .drafts import Draft, Growth
 from .slim import content_key, full, is_ai, messages_in, same
 
 __all__ = ["CHANNELS", "Translator", "root_event", "run_of"]
@@ -85,6 +85,23 @@ class _New(NamedTuple):
     key: str
 
 
+class _Flow:
+    """What the last delta made longer: as long as nothing but such deltas comes, one from the same place does the same.
+
+    ``place`` and ``node`` are as the event had them; ``name`` and ``metadata`` are what its part had.
+    """
+
+    # Read for each delta: a named tuple's fields take longer.
+    __slots__ = ("growth", "metadata", "name", "node", "place")
+
+    def __init__(self, growth: Growth, place: Any, node: Any, name: str, metadata: Message) -> None:
+        self.growth = growth
+        self.place = place
+        self.node = node
+        self.name = name
+        self.metadata = metadata
+
+
 class Translator:
     """Translates the events of one run, from its root ``running`` on.
 
@@ -121,6 +138,7 @@ class Translator:
         self._told_values: Optional[Mapping[str, Any]] = None
         self._event_id: Optional[str] = None
         self._count = 0
+        self._flow: Optional[_Flow] = None
 
     def feed(self, envelope: Mapping[str, Any]) -> List[StreamPart]:
         """The parts that one event comes to, each with an id to go on from (see :meth:`numbered`)."""
@@ -128,6 +146,7 @@ class Translator:
         if part is not None:
             return [part]
         params = _params(envelope)
+        self._flow = None
         self._event_id, self._count = _id_of(envelope), 0
         try:
             parts = self._parts(envelope.get("method"), _namespace(params), params)
@@ -183,23 +202,36 @@ class Translator:
         None for any other event; nothing has changed then.
         """
         params = envelope.get("params")
-        if not isinstance(params, dict) or envelope.get("method") != "messages" or not self._in_tuples:
+        if type(params) is not dict or envelope.get("method") != "messages":
             return None
-        data, node = params.get("data"), params.get("node")
-        if not isinstance(data, dict) or data.get("event") != "content-block-delta":
+        data, flow = params.get("data"), self._flow
+        if type(data) is not dict or data.get("event") != "content-block-delta":
             return None
-        namespace = _namespace(params) if params.get("namespace") else ()
-        if namespace and not self._subgraphs:
+        # With its index and its delta it says no more: not of which message it is, either.
+        nameless = len(data) == 3
+        if flow is None or not nameless or params.get("namespace") != flow.place or params.get("node") != flow.node:
+            flow = self._found(params, data)
+        chunk = None if flow is None else flow.growth.chunk(data)
+        if flow is None or chunk is None:
+            return None
+        event_id = envelope.get("event_id")
+        event_id = self._event_id = event_id if type(event_id) is str else _id_of(envelope)
+        self._count = 1
+        self._flow = flow if nameless else None
+        # The constructor of a named tuple takes twice as long.
+        return tuple.__new__(StreamPart, (flow.name, [chunk, flow.metadata.copy()], event_id))
+
+    def _found(self, params: Mapping[str, Any], data: Mapping[str, Any]) -> Optional[_Flow]:
+        """What a delta makes longer, if it does nothing else."""
+        namespace, node = _namespace(params), params.get("node")
+        if not self._in_tuples or not self._visible(namespace):
             return None
         draft = self._scopes.at(namespace).owner(data, node if isinstance(node, str) else None)
-        chunk = None if draft is None else draft.continued(data)
-        if draft is None or chunk is None:
+        growth = None if draft is None else draft.growth(data.get("index"))
+        if draft is None or growth is None:
             return None
-        event_id = self._event_id = _id_of(envelope)
-        self._count = 1
-        message = [chunk, self._metadata(namespace, draft.node)]
-        # The constructor of a named tuple takes twice as long.
-        return tuple.__new__(StreamPart, (_named("messages", namespace), message, event_id))
+        metadata = self._metadata(namespace, draft.node)
+        return _Flow(growth, [*namespace], node, _named("messages", namespace), metadata)
 
     def _visible(self, namespace: Namespace) -> bool:
         return self._subgraphs or not namespace

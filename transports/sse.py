@@ -173,6 +173,13 @@ class SSESource(PartSource):
             self._read()
         raise StopIteration
 
+    def at_hand(self) -> List[StreamPart]:
+        if self._closed:
+            return []
+        parts, self._ready = list(self._ready), deque()
+        self.position = next((part.id for part in reversed(parts) if part.id is not None), self.position)
+        return parts
+
     def close(self) -> None:
         self._closed = True
         self._stream.close()

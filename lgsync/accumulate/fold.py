@@ -124,24 +124,32 @@ class Fold:
             return None
         content, string = chunk.get("content"), self._content.string
         if calls or not content or string is None or not isinstance(content, str):
-            return self._add_to_tips(content, calls)
+            return self._add_to_call(content, calls) if calls else self._add_to_block(content)
         version = self._journal.version = self._journal.version + 1
         string.append(version, content)
         return content
 
-    def _add_to_tips(self, content: Any, calls: Any) -> Union[str, Delta, None]:
-        """Append to one block, to one call, or to both, as some providers stream calls."""
+    def _add_to_block(self, content: Any) -> Union[str, Delta, None]:
+        """Append to one block."""
+        block = content[0] if type(content) is list and len(content) == 1 else None
+        grown = self._tip_of_block(block) if type(block) is dict else None
+        if block is None or grown is None:
+            return None
+        version = self._journal.version = self._journal.version + 1
+        piece = grown.take(version, block)
+        return piece if grown.name == "text" else delta_of("", piece if grown.name == "reasoning" else "", {}, False)
+
+    def _add_to_call(self, content: Any, calls: Any) -> Optional[Delta]:
+        """Append to one call, and to one block as well, as some providers stream calls."""
         block, call = _only_element(content), _only_element(calls)
         grown = None if block is None else self._tip_of_block(block)
         called = None if call is None else self._tip_of_call(call)
-        if (grown is None and content != "") or (called is None and calls) or (grown or called) is None:
+        if call is None or called is None or (grown is None and content != ""):
             return None
         version = self._journal.version = self._journal.version + 1
         piece = "" if grown is None or block is None else grown.take(version, block)
         text = piece if grown is not None and grown.name == "text" else ""
         reasoning = piece if grown is not None and grown.name == "reasoning" else ""
-        if called is None or call is None:
-            return text or delta_of("", reasoning, {}, False)
         return delta_of(text, reasoning, {called.name or "": called.take(version, call)}, False)
 
     def _tip_of_block(self, block: Dict[str, Any]) -> Optional[Tip]:

@@ -125,6 +125,7 @@ def read(delivery: Delivery, most: int = 10**9) -> List[Any]:
         if item is None:
             break
         items.append(item)
+        items += [item for item, _ in delivery.at_hand()]
     return items
 
 
@@ -298,18 +299,22 @@ groups = st.lists(st.integers(1, 5), min_size=1, max_size=8)
 
 
 @settings(max_examples=60)
-@given(groups, st.booleans(), st.booleans())
-def test_from_every_cursor_exactly_the_rest_is_given(sizes: List[int], replay: bool, finished: bool) -> None:
+@given(groups, st.booleans(), st.booleans(), st.integers(1, 9))
+def test_from_every_cursor_exactly_the_rest_is_given(
+    sizes: List[int], replay: bool, finished: bool, at_once: int
+) -> None:
     world = World()
     try:
         first = world.started()
+        world.server.wires[0].most = at_once
         for size in sizes:
             world.say(size)
             world.server.now += 1
         places = [first.place]
-        for _ in world.tape:
+        while len(places) <= len(world.tape):
             first.next_part()
             places.append(first.place)
+            places += [place for _, place in first.at_hand()]
         first.close()
         if finished:
             world.server.finish()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import ContextManager, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, ContextManager, Iterator, List, NamedTuple, Optional, Tuple
 
 import requests
 
@@ -40,26 +40,33 @@ NASTY = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='p
 
 
 @contextlib.contextmanager
-def process(command: List[str], ready: str, log: Path, **env: Optional[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A server of one's own, once it answers ``ready``; ended by its process id."""
-    settings = {name: value for name, value in {**os.environ, **env}.items() if value is not None}
+def running(command: List[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of one's own, ended by its id; what it writes goes to ``log``."""
     with open(log, "wb") as written:
-        started = subprocess.Popen(command, env=settings, stdout=written, stderr=subprocess.STDOUT)
+        started = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT, **options)
+    try:
+        yield started
+    finally:
+        started.terminate()
         try:
-            deadline = time.monotonic() + _READY_SECONDS
-            while not _answers(ready):
-                alive = started.poll() is None and time.monotonic() < deadline
-                assert alive, log.read_text(errors="replace")
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    started.wait(0.05)
-            yield started
-        finally:
-            started.terminate()
-            try:
-                started.wait(20)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                started.wait()
+            started.wait(15)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+@contextlib.contextmanager
+def process(command: List[str], ready: str, log: Path, **env: Optional[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The same, a server, once it answers ``ready``."""
+    settings = {name: value for name, value in {**os.environ, **env}.items() if value is not None}
+    with running(command, log, env=settings) as started:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not _answers(ready):
+            alive = started.poll() is None and time.monotonic() < deadline
+            assert alive, log.read_text(errors="replace")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                started.wait(0.05)
+        yield started
 
 
 def _answers(url: str) -> bool:

@@ -39,6 +39,12 @@ class ScriptedSource(PartSource):
         self.closed = threading.Event()
         self.waiting = threading.Event()
         self.given = 0
+        #: Parts that have come by now, behind those that were read.
+        self.come: List[StreamPart] = []
+
+    def at_hand(self) -> List[StreamPart]:
+        come, self.come = self.come, []
+        return come
 
     def __next__(self) -> StreamPart:
         for step in self._steps:

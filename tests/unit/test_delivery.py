@@ -674,3 +674,40 @@ def test_a_thread_that_is_gone_is_not_advised_to_be_asked_for() -> None:
     with pytest.raises(StreamLost) as caught:
         one.next_part()
     assert "get_state" not in str(caught.value)
+
+
+# -- what comes at once -----------------------------------------------------------------------------------------------
+
+
+def at_hand(*come: StreamPart, **options: Any) -> Delivery:
+    """A delivery whose first part, with the id "1", was taken, behind which these have come."""
+    one, transport = deliver([part("1"), part("9")], **options)
+    one.next_part()
+    transport.sources[0].come = list(come)
+    return one
+
+
+def test_what_came_at_once_is_given_with_the_place_behind_each() -> None:
+    one = at_hand(part("1"), part("2"))
+    assert one.at_hand() == [(part("1"), Place(None, "1", 2)), (part("2"), Place("1", "2", 1))]
+    assert one.at_hand() == []
+
+
+def test_a_gap_is_the_last_of_what_came_at_once_and_the_rest_comes_in_order() -> None:
+    broken = StreamPart("updates", Undecoded("{"), "2")
+    one = at_hand(broken, part("3"))
+    ((gap, place),) = one.at_hand()
+    assert isinstance(gap, Gap)
+    assert place == Place("1", "2", 1)
+    assert [one.next_part(), one.next_part()] == [part("3"), part("9")]
+
+
+def test_a_stream_with_a_deadline_takes_nothing_before_it_is_asked_for() -> None:
+    one = at_hand(part("2"), deadline=60.0)
+    assert one.at_hand() == []
+
+
+def test_an_interrupt_that_came_at_once_is_noted() -> None:
+    one = at_hand(interrupt("ok?"))
+    one.at_hand()
+    assert [each["value"] for each in one.interrupts] == ["ok?"]

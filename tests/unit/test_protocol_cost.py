@@ -16,7 +16,7 @@ from lgsync.transports.drafts import Draft
 _HERE = str(Path(lgsync.transports.protocol.__file__).parent)
 _TWICE = 2.2
 # As counted when it was made cheap; a line more or less is no harm.
-_LINES_OF_A_DELTA = 70
+_LINES_OF_A_DELTA = 50
 _FEW = 40
 
 Envelopes = List[Dict[str, Any]]

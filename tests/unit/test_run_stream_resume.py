@@ -194,6 +194,41 @@ def test_an_error_carries_a_cursor_that_goes_on_with_the_rest() -> None:
     assert read + list(rest) == whole_run
 
 
+# -- what comes at once -----------------------------------------------------------------------------------------------
+
+
+def stream_at_once(*come: StreamPart) -> Tuple[RunStream, ScriptedTransport]:
+    """A run whose first part, with the id "1", was read, and behind it, these have come."""
+    run, transport = stream([custom("1")])
+    transport.sources[0].come = list(come)
+    assert next(run) == custom("1")
+    return run, transport
+
+
+def test_the_cursor_stands_after_what_was_taken_of_parts_that_came_at_once() -> None:
+    run, _ = stream_at_once(custom("2"), custom("3"))
+    assert place_of(run) == Place(None, "1", 1)
+    assert next(run) == custom("2")
+    assert place_of(run) == Place("1", "2", 1)
+    assert list(run) == [custom("3")]
+
+
+@pytest.mark.parametrize("leave", [RunStream.close, RunStream.cancel, RunStream.detach])
+def test_who_leaves_gets_nothing_more_of_what_came_at_once_and_the_cursor_is_before_it(leave: Any) -> None:
+    run, _ = stream_at_once(custom("2"), custom("3"))
+    leave(run)
+    assert list(run) == []
+    assert place_of(run) == Place(None, "1", 1)
+
+
+def test_a_message_is_told_only_as_far_as_its_parts_were_read_when_they_came_at_once() -> None:
+    run, _ = stream_at_once(at("2", chunk("He")), at("3", chunk("llo")))
+    messages = run.messages()
+    assert next(messages).text == "He"
+    run.close()
+    assert [(message.text, message.status) for message in messages] == [("He", "incomplete")]
+
+
 # -- detaching --------------------------------------------------------------------------------------------------------
 
 

@@ -535,3 +535,22 @@ def test_closing_returns_and_the_reader_cleans_up_where_nothing_can_free_it(monk
     body.go_on.set()
     reader.join(PATIENCE)
     assert (parts, body.closed) == ([], True)
+
+
+# What has come
+
+
+def test_what_came_with_an_event_is_at_hand_and_is_the_position_then() -> None:
+    with Stream(body_of(b"data: 1\nid: a\n\ndata: 2\nid: b\n\ndata: 3\n\n")) as stream:
+        assert stream.source.at_hand() == []
+        assert next(stream.source).data == 1
+        assert [part.data for part in stream.source.at_hand()] == [2, 3]
+        assert stream.source.position == "b"
+        assert list(stream.source) == []
+
+
+def test_nothing_is_at_hand_of_a_stream_that_was_closed() -> None:
+    with Stream(body_of(b"data: 1\n\ndata: 2\n\n")) as stream:
+        assert next(stream.source).data == 1
+        stream.source.close()
+        assert stream.source.at_hand() == []
