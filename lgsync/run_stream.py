@@ -456,17 +456,17 @@ def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
 
 def _relayed(
     reader: RunReader, named: Sequence[Tuple[str, Callable[[Batch], Iterable[Any]], Callable[[], Iterable[Any]]]]
-) -> Tuple[Callable[[Batch], Iterable[Relayed]], Callable[[], Iterable[Relayed]]]:
+) -> Tuple[Callable[[Batch], Sequence[Relayed]], Callable[[], Sequence[Relayed]]]:
     def together(pairs: List[Any]) -> Relayed:
         items = tuple(("gap", pair.error) if type(pair) is Raised else pair for pair in pairs)
         # Asked for with the lock held, right after the part was digested: so it is the place behind it.
         return Relayed(items, reader.cursor(()))
 
-    def select(batch: Batch) -> Iterable[Relayed]:
+    def select(batch: Batch) -> Sequence[Relayed]:
         pairs = _named((name, item) for name, one, _ in named for item in one(batch))
         return (together(pairs),) if pairs or isinstance(batch, BeatBatch) else ()
 
-    def backlog() -> Iterable[Relayed]:
+    def backlog() -> Sequence[Relayed]:
         pairs = _named((name, item) for name, _, backlog in named for item in backlog())
         return (together(pairs),) if pairs else ()
 
