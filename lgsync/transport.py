@@ -34,6 +34,7 @@ from .schema import StreamMode
 __all__ = [
     "Capabilities",
     "PartSource",
+    "Quiet",
     "Response",
     "RunJoin",
     "RunStart",
@@ -184,6 +185,10 @@ class Capabilities:
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
+class Quiet(Exception):
+    """Not an error: nothing came for a source's ``beat_seconds``. It goes on where it was when it is asked again."""
+
+
 class PartSource(ABC):
     """The parts of one connection, in order: of a run, or of a thread. Iterate it; close it from any thread.
 
@@ -195,6 +200,9 @@ class PartSource(ABC):
     #: Set by the reader, and asked before each wait for the wire, with this source: how many seconds that wait may take
     #: before it raises ConnectionTimeout (None: for ever).
     patience: Optional[Callable[[PartSource], Optional[float]]] = None
+    #: Set by the reader, at any time: ``__next__`` then raises Quiet whenever so many seconds brought no part, and goes
+    #: on when it is called again. A source need not heed it; its reader then learns of a quiet run with the next part.
+    beat_seconds: Optional[float] = None
     #: Kinds of parts that the server does not keep, so that no later join shows them again.
     not_kept: FrozenSet[str] = frozenset()
     #: The pause before a reconnection that the server asked for, in milliseconds.

@@ -44,7 +44,6 @@ def pasted(request: pytest.FixtureRequest, server_url: str, capsys: pytest.Captu
 def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     said = [pasted.said_by(program) for program in programs("README.md")]
-    pasted.names["client"].close()
     first, messages, raw, text, _, completed, asked, _, listed, parsed, resumed = said
     assert first == text == ANSWER
     assert "→ search({'query': 'weather in city0'})" in messages
@@ -54,6 +53,9 @@ def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.Mon
     assert f"ai {ANSWER}" in completed
     assert pasted.names["answer"].text == ANSWER
     assert asked == "draft0 draft1 draft2 final0 final1 final2 "
+    page = pasted.names["app"].test_client().post("/chat").text
+    assert [f'"delta":{{"text":"tok{number} "}}' in page for number in range(6)] == [True] * 6
     assert pasted.names["thread"].thread_id in listed
     assert int(parsed) == len(pasted.names["conversation"].messages) > 0
     assert "tok0 " + resumed == ANSWER
+    pasted.names["client"].close()
