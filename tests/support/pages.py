@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES: List[Path] = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 #: Languages of blocks that are read and not run.
-SHOWN = {"", "text", "nginx", "ini", "json"}
+SHOWN = {"", "text", "ini", "javascript", "json", "nginx"}
 
 #: Commands that the suite does not run where a page shows them, and why.
 LEFT_OUT: Dict[str, str] = {

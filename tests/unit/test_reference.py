@@ -27,6 +27,7 @@ PUBLIC = (
     "lgsync.testing",
     "lgsync.transport",
     "lgsync.transports",
+    "lgsync.wsgi",
 )
 
 
@@ -41,7 +42,9 @@ def shown() -> Iterator[Any]:
     for path in named():
         try:
             module = importlib.import_module(path)
-        except ImportError:
+        except ModuleNotFoundError as missing:
+            if not str(missing.name).startswith("lgsync"):
+                continue  # an extra that is not installed here
             above, _, name = path.rpartition(".")
             yield getattr(importlib.import_module(above), name)
         else:
