@@ -40,7 +40,10 @@ def run_tests(step: Dict[str, Any]) -> str:
     """Run the tests in the block, which is a file of its own."""
     file = Path(step["title"] or f"test_line_{step['line']}.py")
     file.write_text("\n\n".join([*_given, step["code"]]), encoding="utf-8")
-    return _output([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
+    if "(recording)" in step["code"]:
+        _output([*command, "--lgsync-record"])
+    return _output(command)
 
 
 def write_file(step: Dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+from threading import Event
 from typing import Any, Iterator, List, Optional, Tuple
 
 from pydantic import BaseModel
@@ -19,7 +21,32 @@ from lgsync import (
 )
 from lgsync.models import Assistant, Interrupt, Run, ServerInfo, Thread, ThreadState
 from lgsync.schema import StreamPartV2
-from lgsync.testing import Cut, Fault, FaultProxy, Pass, Request, Stall, Status
+from lgsync.testing import (
+    Cut,
+    Fault,
+    FaultProxy,
+    FaultProxyFixture,
+    LangGraphServerFixture,
+    Pass,
+    ReceivedRequest,
+    Recording,
+    RecordingFixture,
+    RecordingTransport,
+    ReplayTransport,
+    Request,
+    ScriptedServer,
+    Stall,
+    Status,
+    Step,
+    calls_tool,
+    cuts,
+    error,
+    interrupt,
+    says,
+    sets,
+    wait,
+)
+from lgsync.testing import part as raw_part
 
 client = Client("http://localhost:2024", transport="websocket", api_key=None, timeout=(5, None))
 thread: Thread = client.threads.create(metadata={"user": "a"})
@@ -80,3 +107,23 @@ with FaultProxy("http://localhost:2024") as proxy:
     cut: int = proxy.cut_all("eof", code=1012)
     seen: List[Request] = proxy.requests
     struck: List[Fault] = proxy.happened
+
+recorder = Client(transport=partial(RecordingTransport, inner="websocket", path="run.jsonl"))
+replay = Client(transport=partial(ReplayTransport, path="run.jsonl", speed=10.0, cut_after=[3, None], corrupt_after=1))
+
+
+def test_with_fixtures(
+    recording: RecordingFixture,
+    langgraph_server: LangGraphServerFixture,
+    fault_proxy: FaultProxyFixture,
+    scripted_server: ScriptedServer,
+) -> Tuple[Client, Client, FaultProxy, List[ReceivedRequest]]:
+    answer: Recording = recording("answer", graph={"agent": "./my_agent.py:graph"})
+    mine: Client = answer.client("http://localhost:2024", transport="websocket", api_key=None)
+    built = Client(transport=answer.transport("sse", cut_after=3))
+    url: str = langgraph_server(graph="./my_agent.py:graph", env={"A": "b"}).url
+    greeting: Step = says("Hello", " world", usage={"input_tokens": 1})
+    scripted_server.script(greeting, calls_tool("search", {"q": 1}, result="54F"), sets(topic="a"), cuts())
+    scripted_server.script(raw_part("custom", 1), wait(Event(), timeout=5), interrupt("sure?"), repeat=True)
+    scripted_server.script(error("ValueError", "no"))
+    return mine, built, fault_proxy(url), scripted_server.requests
