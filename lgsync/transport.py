@@ -326,7 +326,15 @@ def _factory_of(name: str) -> TransportFactory:
     if target is None:
         return _installed_factory(name)
     module, _, attribute = target.partition(":")
-    factory: TransportFactory = getattr(importlib.import_module(module), attribute)
+    try:
+        factory: TransportFactory = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as exc:
+        if exc.name != "lgsync.transports":
+            raise
+        raise ConfigurationError(
+            "Python found lgsync in its checkout, where the transports lie elsewhere: start the program from another "
+            "folder, or install the checkout with pip install --editable"
+        ) from exc
     return factory
 
 
