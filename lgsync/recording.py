@@ -77,7 +77,9 @@ _REQUESTS: Dict[str, Any] = {"start": RunStart, "join": RunJoin, "thread": Threa
 _UNTOLD = ("headers", "timeout")
 
 # Besides "\n", some programs end a line at these.
-_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+_TO_TEXT = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class Header(NamedTuple):
@@ -189,7 +191,10 @@ def written(entry: Union[Header, Entry]) -> Dict[str, Any]:
 
 def line_of(thing: Mapping[str, Any]) -> bytes:
     """One line, with its end; no line end of any kind is within."""
-    text = json.dumps(thing, ensure_ascii=False, default=str).translate(_LINE_ENDS)
+    text = _TO_TEXT.encode(thing)
+    if not text.isascii():
+        for end, escaped in _LINE_ENDS.items():
+            text = text.replace(end, escaped)
     try:
         return text.encode("utf-8") + b"\n"
     except UnicodeEncodeError:

@@ -28,9 +28,13 @@ _FIELD_OF_REQUEST = re.compile(rf"(?:{_NAMES}|(?:^|[_-])token|[a-z]Token)$", re.
 _QUERY = re.compile(r"(?P<name>[?&;#][^\s\"'<>=?&;#]{1,64}=)(?P<value>[^\s\"'<>&#;]+)")
 _USER = re.compile(r"(?<=://)[^\s/\"'<>@]{1,256}@")
 
-# Whether a line may hold any of this: it costs little, and nearly all lines hold nothing.
-_SUSPECT = re.compile(
-    rf'{_NAMES}"\s*:|token"\s*:|[?&;#][^\s"=?&;#]{{1,64}}=|://[^\s/"@]{{1,256}}@'.encode(), re.IGNORECASE
+# How a field of such a name ends on a line. To look for these costs little, and nearly all lines have none of them.
+_ENDINGS = tuple(
+    f'{word}":'.encode()
+    for word in (
+        *("key", "keys", "authorization", "cookie", "cookies", "passwd", "password", "passphrase", "secret", "secrets"),
+        *("credential", "credentials", "jwt", "token"),
+    )
 )
 
 
@@ -59,13 +63,12 @@ class Scrubber:
         self._add({f"secret\n{value}": ("secret", value) for value in found})
         return self._hidden(cleaned)
 
-    def answer(self, line: Dict[str, Any]) -> Dict[str, Any]:
-        """Another line, or what was answered, without secrets."""
+    def line(self, line: Dict[str, Any]) -> bytes:
+        """A line of the file, without secrets."""
         written = line_of(line)
-        if _SUSPECT.search(written) is None and (self._pattern is None or self._pattern.search(written) is None):
-            return line
-        cleaned: Dict[str, Any] = self._hidden(_without_named(line, _FIELD, {}))
-        return cleaned
+        if not (_is_suspect(written) or (self._pattern is not None and self._pattern.search(written))):
+            return written
+        return line_of(self._hidden(_without_named(line, _FIELD, {})))
 
     def _request_line(self, request: Dict[str, Any], found: Dict[str, Any]) -> Dict[str, Any]:
         """A query's values, and a path that has a query of its own."""
@@ -116,6 +119,14 @@ class Scrubber:
     def body(self, data: bytes) -> bytes:
         """A body that is no text."""
         return data if self._pattern is None else self._pattern.sub(HIDDEN.encode(), data)
+
+
+def _is_suspect(written: bytes) -> bool:
+    """Whether a line may hold something that is named like a secret, or a URL that may."""
+    if b"=" in written or b"://" in written:
+        return True
+    lowered = written.lower()
+    return any(ending in lowered for ending in _ENDINGS)
 
 
 def _hidden_in_query(found: re.Match[str]) -> str:

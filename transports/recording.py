@@ -163,7 +163,7 @@ class RecordingTransport(Transport):
         if "base64" in response:
             body = self._scrubber.body(base64.b64decode(response["base64"]))
             response["base64"] = base64.b64encode(body).decode("ascii")
-        self._tape.write(self._scrubber.answer(line))
+        self._tape.write(self._scrubber.line(line))
 
 
 class _Passed:
@@ -179,6 +179,16 @@ class _Passed:
         setattr(source.inner, self._name, value)
 
 
+class _Patience:
+    """What a reader has its waits bounded by."""
+
+    def __get__(self, source: Any, owner: Any) -> Any:
+        return self if source is None else source.asked
+
+    def __set__(self, source: Any, value: Any) -> None:
+        source.be_patient(value)
+
+
 class _RecordedSource(PartSource):
     """A source that is written down as it is read. All but what stands here is the inner source's own affair."""
 
@@ -188,19 +198,14 @@ class _RecordedSource(PartSource):
         self._tape = tape
         self._scrubber = scrubber
         self._known: Tuple[Any, ...] = tuple(SOURCE_FIELDS.values())
-        self._asked: Optional[Callable[[PartSource], Optional[float]]] = None
+        self.asked: Optional[Callable[[PartSource], Optional[float]]] = None
         self._closed = False
         # Emptied, in one step, by whoever comes to the end first.
         self._open = [True]
 
-    @property
-    def patience(self) -> Optional[Callable[[PartSource], Optional[float]]]:
-        """Asked before each wait for the wire: there the signs of life show."""
-        return self._asked
-
-    @patience.setter
-    def patience(self, asked: Optional[Callable[[PartSource], Optional[float]]]) -> None:
-        self._asked = asked
+    def be_patient(self, asked: Optional[Callable[[PartSource], Optional[float]]]) -> None:
+        """From now on, ask this before each wait for the wire; that is also where signs of life show."""
+        self.asked = asked
         # Not a method of this object: that would keep both alive.
         self.inner.patience = functools.partial(_asked_of, weakref.ref(self))
 
@@ -253,7 +258,7 @@ class _RecordedSource(PartSource):
         if news:
             self._note(Sign(self._tape.now(), self._stream, news))
         # With this source: a reader may look for what it has set.
-        return None if self._asked is None else self._asked(self)
+        return None if self.asked is None else self.asked(self)
 
     def _note_end(self, how: str, error: Optional[LgsyncError] = None) -> None:
         try:
@@ -265,7 +270,7 @@ class _RecordedSource(PartSource):
         self._note(Ended(self._tape.now(), self._stream, how, self.news(), error))
 
     def _note(self, entry: Entry) -> None:
-        self._tape.write(self._scrubber.answer(written(entry)))
+        self._tape.write(self._scrubber.line(written(entry)))
 
 
 def _asked_of(source: weakref.ref[_RecordedSource], _: PartSource) -> Optional[float]:
@@ -275,6 +280,7 @@ def _asked_of(source: weakref.ref[_RecordedSource], _: PartSource) -> Optional[f
 
 def _pass_all_others() -> None:
     """Whatever sources have, now or later, and is not told above."""
+    setattr(_RecordedSource, "patience", _Patience())  # noqa: B010 (to a type checker it is the plain attribute)
     for name in vars(PartSource):
         if not name.startswith("_") and name not in vars(_RecordedSource):
             setattr(_RecordedSource, name, _Passed(name))
@@ -314,7 +320,7 @@ class _Tape:
         began = datetime.fromisoformat(header.recorded).timestamp()
         self._zero = time.monotonic() - max(0.0, time.time() - began)
         if not held:
-            self.write(written(header))
+            self.write(line_of(written(header)))
 
     def now(self) -> float:
         """Seconds since the recording was begun."""
@@ -327,11 +333,11 @@ class _Tape:
             self._process, self._prefix = os.getpid(), f"{self._prefix}{os.getpid()}-"
         return f"{self._prefix}{next(self._numbers)}"
 
-    def write(self, line: Mapping[str, Any]) -> None:
+    def write(self, line: bytes) -> None:
         if self._closed:
             return
         try:
-            self._file.write(line_of(line))
+            self._file.write(line)
         except ValueError:
             # Closed by another thread just now; what it ended is no longer of interest.
             if not self._closed:

@@ -329,13 +329,12 @@ class _ReplaySource(PartSource):
             return None
         self.last_activity = time.monotonic()
         if step.part is not None:
-            part = self._made_mine(step.part)
-            self.position = self.position if part.id is None else part.id
+            self.position = self.position if step.part.id is None else step.part.id
             self._note_shown(step.place)
         self._take_over(step.source)
         if step.end is not None:
             self._end(step)
-        return None if step.part is None else self._counted(part)
+        return None if step.part is None else self._counted(self._made_mine(step.part))
 
     def _end(self, step: Step) -> None:
         assert step.end is not None

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import ConfigurationError
@@ -455,9 +455,12 @@ class _HTTPServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _HTTPServer
     # An event goes out at once.
     disable_nagle_algorithm = True
+
+    @property
+    def _scripted(self) -> ScriptedServer:
+        return cast(_HTTPServer, self.server).scripted
 
     def handle_any(self) -> None:
         target = urlsplit(self.path)
@@ -471,9 +474,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(400, {"detail": "The body is no JSON"})
             return
         request = ReceivedRequest(self.command, target.path, params, headers, data)
-        self.server.scripted.received(request)
+        self._scripted.received(request)
         try:
-            answer = self.server.scripted.answer(request)
+            answer = self._scripted.answer(request)
         except _Refusal as refusal:
             self._respond(refusal.status, {"detail": refusal.detail})
             return
@@ -489,7 +492,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = handle_any  # noqa: N815 (the standard library's names)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the standard library's names)
         """Keep still."""
 
     def _respond(self, status: int, data: Any) -> None:
@@ -511,7 +514,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", f"{stream.location}/stream")
         self.end_headers()
         try:
-            for sent in stream.events(self.server.scripted.heartbeat):
+            for sent in stream.events(self._scripted.heartbeat):
                 self._chunk(b": heartbeat\r\n\r\n" if sent is None else _frame(sent))
             self._chunk(b"")
         except Broken:

@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import ScriptedSource, ScriptedTransport
+from scripted import THREAD, ScriptedSource, ScriptedTransport, run_answers
 from taped import opened, recording, replaying, seen
 
-from lgsync import errors
+from lgsync import Client, errors
 from lgsync.parts import StreamPart, Undecoded
 from lgsync.recording import Header, Recording, line_of, read, written
 from lgsync.transport import Capabilities, RunJoin, RunStart
@@ -46,7 +46,7 @@ START = RunStart("t", {"assistant_id": "agent", "input": {"messages": []}})
 
 def live(parts: Any, end: Any, outcome: Any, exact: bool) -> ScriptedTransport:
     steps = [*parts, *([] if end == "clean" else [end])]
-    return ScriptedTransport(ScriptedSource(steps, outcome=outcome, exact=exact))
+    return ScriptedTransport(ScriptedSource(steps, outcome=outcome, exact=exact), run_answers())
 
 
 def same(one: Any, other: Any) -> bool:
@@ -141,3 +141,27 @@ def test_a_recording_is_written_as_it_was_read(tmp_path: Path) -> None:
     again = b"".join(line_of(written(each)) for each in (header, *entries))
 
     assert read(again, "again") == Recording(header, entries)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), JSON), max_size=12),
+    st.lists(st.integers(0, 12), max_size=4),
+)
+@settings(max_examples=60)
+def test_wherever_a_replay_is_cut_each_part_is_given_once(steps: Any, cuts: Any) -> None:
+    number, parts = 1, []
+    for later, data in steps:
+        # Servers give several parts one id.
+        number += later
+        parts.append(StreamPart("custom", data, f"{number}-0"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.jsonl"
+        shown = [read_by_a_client(recording(live(parts, "clean", "success", True), path))]
+        shown.append(read_by_a_client(replaying(path, cut_after=cuts)))
+
+    assert same(shown, [parts, parts])
+
+
+def read_by_a_client(transport: Any) -> Any:
+    with Client(transport=transport, reconnect=5.0).runs.stream(THREAD, "agent", input={}, stream_mode="custom") as run:
+        return list(run)

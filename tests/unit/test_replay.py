@@ -123,6 +123,21 @@ def test_leaving_early_is_replayed_as_it_was(path: Path) -> None:
     assert leave(Client(transport=played(path))) == live
 
 
+class _ThreadStreams(ScriptedTransport):
+    def open_thread(self, join: ThreadJoin) -> Any:
+        return ScriptedSource([StreamPart("metadata", {"run_id": RUN}, "5-0"), *PARTS[8:]])
+
+
+def test_a_threads_stream_is_replayed_from_any_place(path: Path) -> None:
+    join = ThreadJoin(THREAD, ("run_modes",), "5-0")
+    live = seen(recording(_ThreadStreams(None), path).open_thread(join))
+    replay = replaying(path)
+
+    assert seen(replay.open_thread(join)) == live
+    assert seen(replay.open_thread(ThreadJoin(THREAD, position="4-9")))[0] == live[0]
+    assert seen(replay.open_thread(ThreadJoin(THREAD)))[0] == []
+
+
 # -- speed -------------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from typing import Iterator
 import pytest
 from fake_langgraph import fake_python
 
+from lgsync import testing
 from lgsync.testing import ScriptedServer, calls_tool, says
 
 pytest_plugins = ["pytester"]
@@ -264,3 +265,11 @@ def test_the_plugin_alone_imports_nothing_heavy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", show], stdout=subprocess.PIPE, cwd=tmp_path, check=True)
 
     assert done.stdout == b"[]\n"
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    assert {name: getattr(testing, name, None) is None for name in testing.__all__} == dict.fromkeys(
+        testing.__all__, False
+    )
+    with pytest.raises(AttributeError, match=r"module 'lgsync\.testing' has no attribute 'nothing'"):
+        testing.nothing  # noqa: B018
