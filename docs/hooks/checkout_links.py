@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./((?:benchmarks|examples|lgsync|tests|transports)/[^)\s]+|(?:README|CHANGELOG)\.md)\)")
+_OUTSIDE = re.compile(
+    r"\[([^\]]+)\]\(\.\./((?:benchmarks|examples|lgsync|tests|transports)/[^)\s]+|(?:README|CHANGELOG)\.md)\)"
+)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
