@@ -17,6 +17,9 @@ from pages import LEFT_OUT, PAGES, ROOT, SHOWN, Block, blocks, page_named
 
 Ran = subprocess.CompletedProcess
 
+#: A page may start servers of its own, and others may wait their turn.
+SECONDS = 300
+
 RUNNER = ROOT / "tests" / "support" / "run_page.py"
 
 #: That of a reader's shell: no key and no proxy of the machine's own, and the commands of this environment.
@@ -43,6 +46,7 @@ def runs(
         yield {page: pool.submit(_run, page, demo_url, tmp_path_factory.mktemp(page.stem)) for page in asked}
 
 
+@pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize("page", RUNNING, ids=page_named)
 def test_every_block_of_the_page_runs_and_prints_what_the_page_says(page: Path, runs: Dict[Path, Future[Ran]]) -> None:
     ran = runs[page].result()
@@ -64,7 +68,7 @@ def _run(page: Path, url: str, folder: Path) -> Ran:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=110,
+        timeout=SECONDS - 10,
     )
 
 
