@@ -150,6 +150,7 @@ class Chat:
                     pass
         except KeyboardInterrupt:
             self._view.stop()
+            self._screen.broken_off()
             self._screen.line("(stopped)")
             return
         finally:

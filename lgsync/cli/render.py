@@ -294,6 +294,7 @@ class TerminalScreen(Screen):
 
     def prompt(self) -> Optional[str]:
         self.end()
+        self._write("\n")
         try:
             # Imported for what it does to input(): editing, and the lines before.
             import readline  # noqa: F401
