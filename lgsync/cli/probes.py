@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 from urllib.parse import urlsplit
 
 from ..client import API_KEY_VARIABLES, DEFAULT_URL
@@ -345,7 +345,11 @@ def _run(client: Client, thread_id: str, graph: str) -> Finding:
         return Finding("run", WRONG, _short(exc), _BUFFERS)
     except LgsyncError as exc:
         return Finding("run", WRONG, _short(exc), "lgsync assistants ls shows what can be run.")
-    took = time.monotonic() - began
+    return judged(graph, came, time.monotonic() - began)
+
+
+def judged(graph: str, came: Sequence[float], took: float) -> Finding:
+    """Whether the parts of a run that took so long, and came at these seconds of it, were passed on as they came."""
     if not came:
         return Finding("run", WRONG, f"{graph} sent nothing in {took:.1f} s", _BUFFERS)
     seen = f"{graph} sent {len(came)} parts in {took:.1f} s, the first after {came[0]:.1f} s"

@@ -14,7 +14,7 @@ from .options import Settings
 from .render import json_line
 from .screens import is_terminal
 
-__all__ = ["delete_each", "limit_option", "print_fields", "print_list", "yes_option"]
+__all__ = ["can_ask", "delete_each", "limit_option", "print_fields", "print_list", "yes_option"]
 
 #: A column: its title, and the attribute that it shows.
 Column = Tuple[str, str]
@@ -49,7 +49,7 @@ def print_fields(settings: Settings, record: Mapping[str, Any], columns: Sequenc
     if settings.json:
         _print_json_lines([record])
         return
-    width = max(len(title) for title, _ in columns) + 2
+    width = max(len(title) for title, _ in columns) + 1
     for title, name in columns:
         shown = _cell(getattr(record, name))
         if shown:
@@ -67,8 +67,13 @@ def delete_each(
         print(json_line({"deleted": one}) if settings.json else f"deleted {what} {clean(one)}", flush=True)
 
 
+def can_ask() -> bool:
+    """Whether somebody is there who can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def _ask(question: str) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         raise ConfigurationError("Nobody can be asked whether to delete: say --yes if that is meant")
     if not click.confirm(clean(question), err=True):
         raise ConfigurationError("Nothing was deleted")

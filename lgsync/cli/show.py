@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Sequence, Tuple
 
 from ..errors import LgsyncError
 from .narrate import FINISHED, Ended, Narrator, Note, Piece, Said, clean
@@ -66,9 +66,9 @@ class RunView:
 
     def _text(self, run: RunStream) -> Iterator[None]:
         for message in run.messages():
-            self._tell(piece for piece in self._narrator.feed(message) if _is_text(piece))
+            self._tell(_text_only(self._narrator.feed(message)))
             yield
-        self._tell(piece for piece in self._narrator.close() if _is_text(piece))
+        self._tell(_text_only(self._narrator.close()))
 
     def _parts(self, run: RunStream) -> Iterator[None]:
         for part in run:
@@ -98,13 +98,18 @@ class RunView:
             return run.views("messages", *shown)
         return (("messages", message) for message in run.messages(namespaces="all"))
 
-    def _tell(self, pieces: Any) -> None:
+    def _tell(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             self._screen.show(piece)
 
 
-def _is_text(piece: Piece) -> bool:
-    return isinstance(piece, (Ended, Note)) or (isinstance(piece, Said) and piece.kind == "text")
+def _text_only(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        if isinstance(piece, Said) and piece.kind == "text":
+            yield piece
+        elif isinstance(piece, (Ended, Note)):
+            # What is remarked on is told anew, in a line of its own.
+            yield Ended()
 
 
 def _piped(event: str, data: Any) -> str:

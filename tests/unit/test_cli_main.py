@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import pytest
 
 from lgsync import errors
 from lgsync._version import version
 from lgsync.cli import demo
-from lgsync.cli.main import main
 
 GROUPS = ["threads", "runs", "assistants"]
 ALL = [
@@ -20,24 +19,6 @@ ALL = [
     *GROUPS,
     *(f"{group} {verb}" for group in GROUPS for verb in ("ls", "show", "rm")),
 ]
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def lgsync(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def run(*argv: str) -> Ended:
-        try:
-            code: Any = main(list(argv))
-        except SystemExit as exc:
-            code = exc.code
-        return Ended(code or 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -112,7 +93,7 @@ def test_help_of_the_demo_explains_every_option_and_ends_with_examples(lgsync):
 
 
 def test_version_is_that_of_the_package(lgsync):
-    assert lgsync("--version") == Ended(0, f"lgsync {version()}\n", "")
+    assert lgsync("--version") == (0, f"lgsync {version()}\n", "")
 
 
 @pytest.mark.parametrize("argv", [(), ("nope",), ("demo", "--nope"), ("demo", "--transport", "pigeon")])
@@ -146,7 +127,7 @@ def test_an_option_for_ones_own_server_needs_its_url(lgsync, option):
 def test_an_error_is_one_line_and_an_exit_code(lgsync, demo_raises, error, code):
     demo_raises(error)
     ended = lgsync("demo")
-    assert ended == Ended(code, "", f"lgsync: {error if str(error) else 'interrupted'}\n")
+    assert ended == (code, "", f"lgsync: {error if str(error) else 'interrupted'}\n")
 
 
 def test_debug_shows_the_traceback_and_no_other_way_does(lgsync, demo_raises):
