@@ -5,7 +5,8 @@
     LgsyncError
     ├── ConfigurationError         a wrong argument or setting; nothing was sent (also a ValueError)
     │   ├── WrongType              an argument of a wrong type (also a TypeError)
-    │   └── UnsupportedByTransport the chosen transport cannot carry an option; nothing was sent
+    │   ├── UnsupportedByTransport the chosen transport cannot carry an option; nothing was sent
+    │   └── NotRecorded            a recording that is replayed does not hold what was asked for
     ├── ClientClosed               the client, or the stream, was closed before (also a RuntimeError)
     ├── ConnectionFailed           no connection could be made: nothing reached the server
     ├── ConnectionLost             the connection broke, or fell silent, after the request was sent
@@ -47,6 +48,7 @@ __all__ = [
     "InternalServerError",
     "LgsyncError",
     "NotFoundError",
+    "NotRecorded",
     "PermissionDeniedError",
     "PositionLost",
     "RateLimitError",
@@ -68,7 +70,8 @@ def ended(sentence: str) -> str:
     return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
-def _rebuild(cls: Type[E], message: str, fields: Dict[str, Any]) -> E:
+def rebuilt(cls: Type[E], message: str, fields: Dict[str, Any]) -> E:
+    """An error of that class, with these attributes: from a pickle, or a recording."""
     error = cls.__new__(cls, message)
     Exception.__init__(error, message)
     error.__dict__.update(fields)
@@ -88,10 +91,10 @@ class LgsyncError(Exception):
 
     def saying(self: E, more: str) -> E:
         """The same error with a further sentence."""
-        return _rebuild(type(self), f"{ended(str(self))} {more}", self.__dict__)
+        return rebuilt(type(self), f"{ended(str(self))} {more}", self.__dict__)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _rebuild, (type(self), str(self), dict(self.__dict__))
+        return rebuilt, (type(self), str(self), dict(self.__dict__))
 
 
 class ConfigurationError(LgsyncError, ValueError):
@@ -113,6 +116,10 @@ class UnsupportedByTransport(ConfigurationError):
         self.option = option
         self.transport = transport
         self.alternatives = alternatives
+
+
+class NotRecorded(ConfigurationError):
+    """A recording is replayed, and what was asked for is not in it: the program asks for something else by now."""
 
 
 class ClientClosed(LgsyncError, RuntimeError):

@@ -13,7 +13,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from .paths import ids_in
 
-__all__ = ["RequestLine", "request_line", "tell_of_pause", "without_secrets"]
+__all__ = ["RequestLine", "looks_secret", "request_line", "tell_of_pause", "without_secrets"]
 
 logger = logging.getLogger("lgsync")
 
@@ -103,6 +103,11 @@ def tell_of_pause(seconds: float, error: BaseException, run_id: Optional[str] = 
         logger.info("Run %s: trying again in %.2f s: %s", run_id, seconds, error)
 
 
+def looks_secret(name: str) -> bool:
+    """Whether what stands in a query under this name is not to be shown."""
+    return _SECRET.search(name) is not None
+
+
 def without_secrets(url: str) -> str:
     """``url`` as it may be shown: without user and password, and ``***`` for each value whose name looks secret."""
     parts = urlsplit(url)
@@ -112,7 +117,7 @@ def without_secrets(url: str) -> str:
 
 def _shown(pair: str) -> str:
     name, equals, _ = pair.partition("=")
-    return f"{name}{equals}***" if equals and _SECRET.search(unquote_plus(name)) else pair
+    return f"{name}{equals}***" if equals and looks_secret(unquote_plus(name)) else pair
 
 
 def _run_in(url: str, headers: Mapping[str, str]) -> Optional[str]:

@@ -286,6 +286,7 @@ class Transport(ABC):
 TransportFactory = Callable[[TransportConfig], Transport]
 
 _BUILT_IN: Dict[str, str] = {
+    "replay": "lgsync.transports.replay:ReplayTransport",
     "sse": "lgsync.transports.sse:SSETransport",
     "websocket": "lgsync.transports.websocket:WebSocketTransport",
 }

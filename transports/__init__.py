@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .recording import RecordingTransport
+    from .replay import ReplayTransport
     from .sse import SSETransport
     from .websocket import WebSocketTransport
 
-__all__ = ["SSETransport", "WebSocketTransport"]
+__all__ = ["RecordingTransport", "ReplayTransport", "SSETransport", "WebSocketTransport"]
 
-_HOMES = {"SSETransport": "sse", "WebSocketTransport": "websocket"}
+_HOMES = {
+    "RecordingTransport": "recording",
+    "ReplayTransport": "replay",
+    "SSETransport": "sse",
+    "WebSocketTransport": "websocket",
+}
 
 
 def __getattr__(name: str) -> Any:

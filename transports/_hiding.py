@@ -16,9 +16,9 @@ _HIDDEN = b"***"
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential|jwt", re.IGNORECASE)
 
-# How a character other than a letter or a digit is written where a text is quoted: as it is, or escaped as in JSON, a
-# URL or a page.
-_ESCAPED = r"(?:\\?{0}|(?i:\\u00{1:02x}|%{1:02x}|&#0*{1};|&#x0*{1:x};|&[a-z]+;))"
+# How a character other than a letter or a digit is written where a text is quoted: as it is, or escaped as in JSON (or
+# JSON in JSON), a URL or a page.
+_ESCAPED = r"(?:\\*{0}|(?i:\\+u00{1:02x}|%{1:02x}|&#0*{1};|&#x0*{1:x};|&[a-z]+;))"
 
 
 class Secrets:
@@ -29,14 +29,18 @@ class Secrets:
 
     def hidden(self, body: bytes) -> bytes:
         """``body``, the part of an answer that an error keeps, with ``***`` for each secret that it quotes."""
-        secrets = {each for each in self._values() if len(each) >= _SHORTEST}
-        # One may begin as another does.
-        pattern = "|".join(map(_pattern, sorted(secrets, key=len, reverse=True)))
-        return re.sub(pattern.encode("latin-1"), _HIDDEN, body) if pattern else body
+        pattern = self.pattern()
+        return re.sub(pattern, _HIDDEN, body) if pattern else body
 
     def hidden_in_text(self, text: str) -> str:
         """The same, of a text."""
         return self.hidden(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def pattern(self) -> bytes:
+        """What finds each of the secrets, in each of the ways it may be quoted; empty if there is none."""
+        secrets = {each for each in self._values() if len(each) >= _SHORTEST}
+        # One may begin as another does.
+        return "|".join(map(_pattern, sorted(secrets, key=len, reverse=True))).encode("latin-1")
 
     def __repr__(self) -> str:
         return f"Secrets(headers={sorted(self._headers)!r})"

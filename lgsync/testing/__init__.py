@@ -1,24 +1,34 @@
-"""Helpers for testing an app against a bad network, without one.
+"""Helpers for testing an app: a server that says what a test tells it to, recordings, and bad networks.
 
-:class:`FaultProxy` stands between a client and a real server and breaks connections as a script says. In pytest the
-fixture ``fault_proxy`` starts one and closes it at the end of the test::
+:class:`ScriptedServer` plays scripts in place of graphs; :class:`RecordingTransport` writes down what an app and a real
+server said, and :class:`ReplayTransport` plays that without one; :class:`FaultProxy` stands between a client and a real
+server and breaks connections. In pytest there are fixtures for each: ``scripted_server``, ``recording``,
+``fault_proxy``, and ``langgraph_server``, which starts the real in-memory server::
 
-    from lgsync.testing import Cut
+    from lgsync.testing import says
 
-    def test_the_answer_survives_a_cut(fault_proxy):
-        proxy = fault_proxy("http://localhost:2024")
-        proxy.script(Cut(after_events=3))
-        assert my_app(Client(proxy.url)) == "the whole answer"
-        assert proxy.happened == [Cut(after_events=3)]
+    def test_the_answer_is_shown(scripted_server):
+        scripted_server.script(says("Hello", " world"))
+        assert my_app(Client(scripted_server.url)) == "Hello world"
 
-This package needs nothing but the standard library, and ``lgsync`` itself never imports it.
+What stands here needs nothing but the standard library and what ``lgsync`` itself needs, and ``lgsync`` never imports
+it.
 """
 
 from __future__ import annotations
 
-from .faults import Corrupt, Cut, Delay, Fault, HalfOpen, Pass, PlacedFault, Refuse, Stall, Status, Throttle
-from .proxy import FaultProxy
-from .script import Request, is_stream
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..transports.recording import RecordingTransport
+    from ..transports.replay import ReplayTransport
+    from .faults import Corrupt, Cut, Delay, Fault, HalfOpen, Pass, PlacedFault, Refuse, Stall, Status, Throttle
+    from .fixtures import FaultProxyFixture, LangGraphServerFixture, RecordingFixture
+    from .proxy import FaultProxy
+    from .recordings import Recording
+    from .script import Request, is_stream
+    from .scripted_server import ReceivedRequest, ScriptedServer
+    from .steps import Script, Step, calls_tool, cuts, error, interrupt, part, says, sets, wait
 
 __all__ = [
     "Corrupt",
@@ -26,13 +36,59 @@ __all__ = [
     "Delay",
     "Fault",
     "FaultProxy",
+    "FaultProxyFixture",
     "HalfOpen",
+    "LangGraphServerFixture",
     "Pass",
     "PlacedFault",
+    "ReceivedRequest",
+    "Recording",
+    "RecordingFixture",
+    "RecordingTransport",
     "Refuse",
+    "ReplayTransport",
     "Request",
+    "Script",
+    "ScriptedServer",
     "Stall",
     "Status",
+    "Step",
     "Throttle",
+    "calls_tool",
+    "cuts",
+    "error",
+    "interrupt",
     "is_stream",
+    "part",
+    "says",
+    "sets",
+    "wait",
 ]
+
+# Each is imported when it is first asked for: every run of pytest loads the plugin, whatever it tests.
+_HOMES = {
+    "FaultProxy": ".proxy",
+    "FaultProxyFixture": ".fixtures",
+    "LangGraphServerFixture": ".fixtures",
+    "ReceivedRequest": ".scripted_server",
+    "Recording": ".recordings",
+    "RecordingFixture": ".fixtures",
+    "RecordingTransport": "..transports.recording",
+    "ReplayTransport": "..transports.replay",
+    "Request": ".script",
+    "ScriptedServer": ".scripted_server",
+    "is_stream": ".script",
+    **dict.fromkeys(["Corrupt", "Cut", "Delay", "Fault", "HalfOpen", "Pass", "PlacedFault"], ".faults"),
+    **dict.fromkeys(["Refuse", "Stall", "Status", "Throttle"], ".faults"),
+    **dict.fromkeys(
+        ["Script", "Step", "calls_tool", "cuts", "error", "interrupt", "part", "says", "sets", "wait"], ".steps"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)

@@ -121,6 +121,7 @@ EXAMPLES: List[LgsyncError] = [
     errors.LgsyncError("something"),
     errors.ConfigurationError("wrong"),
     errors.WrongType("no mapping"),
+    errors.NotRecorded("The recording does not hold it"),
     errors.UnsupportedByTransport("no", option="context", transport="websocket", alternatives=("sse",)),
     errors.ClientClosed("closed"),
     errors.ConnectionFailed("failed", url="http://server"),
