@@ -59,7 +59,7 @@ def findings(settings: Settings, graph: Optional[str], wait: float) -> Iterator[
     url = settings.url or os.environ.get("LANGGRAPH_URL") or DEFAULT_URL
     source = "--url" if settings.url else "$LANGGRAPH_URL" if os.environ.get("LANGGRAPH_URL") else "the default"
     try:
-        client = settings.client(timeout=(_CONNECT_SECONDS, settings.timeout or 30.0))
+        client = settings.client(timeout=(_CONNECT_SECONDS, settings.timeout or 15.0))
     except LgsyncError as exc:
         yield Finding("url", WRONG, str(exc), "Give the server's address: --url http://localhost:2024")
         return
@@ -250,6 +250,10 @@ def _modes(client: Client, thread_id: str) -> Finding:
             taken.append(mode)
         except UnprocessableEntityError:
             unknown.append(mode)
+        except ConnectionLost as exc:
+            unclear[mode] = _short(exc)
+            # Each of the others might take as long to fail.
+            break
         except LgsyncError as exc:
             unclear[mode] = _short(exc)
         else:

@@ -82,5 +82,8 @@ def _opened(client: Any, request: Any) -> Any:
             request.thread_id, request.run_id, stream_subgraphs=request.stream_subgraphs, **modes
         )
     options = dict(request.payload)
+    if tuple(options.get("stream_mode") or ()) == client.transport.capabilities.default_modes:
+        # Nobody asked for these, and a transport may refuse one of them to whoever does.
+        del options["stream_mode"]
     renamed = {"langsmith_tracing": options.pop("langsmith_tracer")} if "langsmith_tracer" in options else {}
     return client.runs.stream(request.thread_id, options.pop("assistant_id"), **options, **renamed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Callable, Dict, Mapping, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, TypeVar
 
 import click
 
 from ..errors import ConfigurationError
 from .codes import of_outcome
+from .narrate import clean
 from .options import JSONText, Settings
 from .render import question_text
 from .screens import is_terminal, screen_for
@@ -77,8 +78,8 @@ def view_for(settings: Settings, form: Optional[str], modes: Any = ()) -> RunVie
     return RunView(chosen, screen_for(beside=data, plain=chosen == "text", color=settings.color), modes)
 
 
-def show_to_the_end(view: RunView, opened: Callable[[], Any]) -> int:
-    """Open a run's stream, show it to its end, and return the exit code."""
+def show_to_the_end(view: RunView, opened: Callable[[], Any], graph: str = "") -> int:
+    """Open a run's stream, show it to its end, and return the exit code. Of ``graph`` a question can be answered."""
     with interrupted_once():
         try:
             with opened() as run:
@@ -89,8 +90,8 @@ def show_to_the_end(view: RunView, opened: Callable[[], Any]) -> int:
             raise
     view.stop()
     code = of_outcome(run.outcome)
-    for line in _afterwards(run):
-        print(f"lgsync: {line}", file=sys.stderr)
+    for line in _afterwards(run, graph):
+        print(f"lgsync: {clean(line)}", file=sys.stderr)
     return code
 
 
@@ -99,10 +100,11 @@ def given(options: Mapping[str, Any]) -> Dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _afterwards(run: Any) -> Any:
+def _afterwards(run: Any, graph: str) -> Iterator[str]:
     if run.outcome == "interrupted":
         for interrupt in run.interrupts:
             yield f"the run is paused and asks: {' '.join(question_text(interrupt.value).split())}"
-        yield f"answer with: lgsync stream GRAPH --thread {run.thread_id} --resume ANSWER"
+        if graph:
+            yield f"answer with: lgsync stream {graph} --thread {run.thread_id} --resume ANSWER"
     elif run.outcome != "success":
         yield f"the run was {run.outcome}"

@@ -63,7 +63,7 @@ def run_once(
     with settings.client(transport) as client:
         thread_id = thread or client.threads.create().thread_id
         every: Dict[str, Any] = {**view.options, **step, **given(options)}
-        return show_to_the_end(view, lambda: client.runs.stream(thread_id, graph, **every))
+        return show_to_the_end(view, lambda: client.runs.stream(thread_id, graph, **every), graph)
 
 
 @click.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
-from command_line import on_terminal, run_lgsync, started
+from called import Lgsync
+from command_line import on_terminal, started
 from langgraph_server import server_python
 from rawserver import until
 
-import lgsync.cli
+import lgsync.cli as cli
 from lgsync import Client
 from lgsync.dev_server import DevServer
 from lgsync.testing import FaultProxy, Stall
@@ -27,7 +29,7 @@ QUESTION = "What is the weather in San Francisco?"
 @pytest.fixture(scope="module")
 def demo_url() -> Iterator[str]:
     """A server of the demo's graphs, slow enough to be interrupted."""
-    file = Path(lgsync.cli.__file__).with_name("demo_graph.py")
+    file = Path(cli.__file__).with_name("demo_graph.py")
     graphs = {name: f"{file}:{name}" for name in ("agent", "ask")}
     with DevServer(graphs, python=server_python(), env={"LGSYNC_DEMO_SECONDS_PER_TOKEN": "0.02"}) as server:
         yield server.url
@@ -42,8 +44,8 @@ def the_thread(seen: str) -> str:
 
 
 @transports
-def test_a_run_is_told_as_json_lines(server_url: str, transport: str) -> None:
-    ended = run_lgsync("stream", "agent", "hello", "--url", server_url, "--transport", transport)
+def test_a_run_is_told_as_json_lines(lgsync: Lgsync, server_url: str, transport: str) -> None:
+    ended = lgsync("stream", "agent", "hello", "--url", server_url, "--transport", transport)
     assert (ended.code, ended.err) == (0, "")
     told = events(ended.out)
     assert "".join(event.get("text", "") for event in told) == "tok0 tok1 tok2 tok3 tok4 tok5 "
@@ -52,21 +54,21 @@ def test_a_run_is_told_as_json_lines(server_url: str, transport: str) -> None:
 
 
 @transports
-def test_exit_codes_tell_a_paused_run_and_a_failed_one(server_url: str, transport: str) -> None:
+def test_exit_codes_tell_a_paused_run_and_a_failed_one(lgsync: Lgsync, server_url: str, transport: str) -> None:
     to = ("--url", server_url, "--transport", transport)
-    paused = run_lgsync("stream", "hitl", "hello", *to)
+    paused = lgsync("stream", "hitl", "hello", *to)
     assert paused.code == 3
     assert "ok?" in paused.err
     thread_id = events(paused.out)[0]["thread_id"]
-    resumed = run_lgsync("stream", "hitl", "--thread", thread_id, "--resume", "yes", *to, "--format", "text")
+    resumed = lgsync("stream", "hitl", "--thread", thread_id, "--resume", "yes", *to, "--format", "text")
     assert (resumed.code, resumed.out) == (0, "final0 final1 final2 \n")
-    failed = run_lgsync("stream", "err", "hello", *to)
+    failed = lgsync("stream", "err", "hello", *to)
     assert (failed.code, "model blew up half way" in failed.err) == (4, True)
 
 
 @transports
-def test_parts_are_the_events_of_the_guide(server_url: str, transport: str) -> None:
-    ended = run_lgsync("stream", "agent", "hi", "--url", server_url, "--transport", transport, "--format", "parts")
+def test_parts_are_the_events_of_the_guide(lgsync: Lgsync, server_url: str, transport: str) -> None:
+    ended = lgsync("stream", "agent", "hi", "--url", server_url, "--transport", transport, "--format", "parts")
     blocks = ended.out.split("\n\n")
     assert blocks.pop() == ""
     names = [block.split("\n")[0] for block in blocks]
@@ -100,38 +102,49 @@ def test_head_takes_the_first_lines(server_url: str) -> None:
     assert head.stdout.count(b"\n") == 1
 
 
-def test_a_run_that_goes_on_is_joined(demo_url: str) -> None:
+def test_a_run_that_goes_on_is_joined(lgsync: Lgsync, demo_url: str) -> None:
     with Client(demo_url) as client:
         thread_id = client.threads.create().thread_id
         hello = {"messages": [{"role": "user", "content": QUESTION}]}
         client.runs.create(
             thread_id, "agent", input=hello, stream_mode=["messages-tuple", "updates"], stream_resumable=True
         )
-    ended = run_lgsync("join", thread_id, "--url", demo_url, "--format", "messages")
+    ended = lgsync("join", thread_id, "--url", demo_url, "--format", "messages")
     assert (ended.code, ended.err) == (0, "")
     assert 'call: get_weather(city="San Francisco"' in ended.out
     assert "A jacket will do." in ended.out
 
 
-def test_what_the_server_keeps_is_listed_shown_and_deleted(server_url: str) -> None:
+def test_what_the_server_keeps_is_listed_shown_and_deleted(lgsync: Lgsync, server_url: str) -> None:
     to = ("--url", server_url)
-    thread_id = events(run_lgsync("stream", "agent", "hello there", *to).out)[0]["thread_id"]
-    assert thread_id in run_lgsync("threads", "ls", *to).out
-    assert "you: hello there" in run_lgsync("threads", "show", thread_id, *to).out
-    run_id, status = run_lgsync("runs", "ls", thread_id, *to).out.split("\t")[:2]
+    thread_id = events(lgsync("stream", "agent", "hello there", *to).out)[0]["thread_id"]
+    assert thread_id in lgsync("threads", "ls", *to).out
+    assert "you: hello there" in lgsync("threads", "show", thread_id, *to).out
+    run_id, status = lgsync("runs", "ls", thread_id, *to).out.split("\t")[:2]
     assert status == "success"
-    assert json.loads(run_lgsync("runs", "show", thread_id, run_id, *to, "--json").out)["run_id"] == run_id
-    assert run_lgsync("runs", "rm", thread_id, run_id, "--yes", *to).out == f"deleted run {run_id}\n"
-    assert run_lgsync("threads", "rm", thread_id, *to).code == 2
-    assert run_lgsync("threads", "rm", thread_id, "--yes", *to).out == f"deleted thread {thread_id}\n"
-    gone = run_lgsync("threads", "show", thread_id, *to)
+    assert json.loads(lgsync("runs", "show", thread_id, run_id, *to, "--json").out)["run_id"] == run_id
+    assert lgsync("runs", "rm", thread_id, run_id, "--yes", *to).out == f"deleted run {run_id}\n"
+    assert lgsync("threads", "rm", thread_id, *to).code == 2
+    assert lgsync("threads", "rm", thread_id, "--yes", *to).out == f"deleted thread {thread_id}\n"
+    gone = lgsync("threads", "show", thread_id, *to)
     assert (gone.code, gone.out, gone.err.count("\n")) == (2, "", 1)
-    assert "graph:        agent" in run_lgsync("assistants", "show", "agent", *to).out
+    assert "graph:       agent" in lgsync("assistants", "show", "agent", *to).out
 
 
-def test_graphs_are_drawn_with_their_subgraphs_if_asked_for(server_url: str) -> None:
-    assert "│   child   │" in run_lgsync("graph", "sub", "--url", server_url).out
-    assert "│ child:inner_llm │" in run_lgsync("graph", "sub", "--xray", "--url", server_url).out
+def test_graphs_are_drawn_with_their_subgraphs_if_asked_for(lgsync: Lgsync, server_url: str) -> None:
+    assert "│   child   │" in lgsync("graph", "sub", "--url", server_url).out
+    assert "│ child:inner_llm │" in lgsync("graph", "sub", "--xray", "--url", server_url).out
+
+
+@transports
+def test_a_recorded_run_is_replayed_without_a_server(
+    lgsync: Lgsync, server_url: str, tmp_path: Path, transport: str
+) -> None:
+    file = str(tmp_path / "run.jsonl")
+    recorded = lgsync("record", "agent", "hello", "-o", file, "--url", server_url, "--transport", transport)
+    replayed = lgsync("replay", file, "--speed", "max", "--url", "http://nobody.invalid")
+    assert (recorded.code, replayed.code, replayed.err) == (0, 0, "")
+    assert events(replayed.out) == events(recorded.out)
 
 
 # -- chat on a terminal -----------------------------------------------------------------------------------------
@@ -165,9 +178,9 @@ def test_ctrl_c_stops_the_answer_cancels_the_run_and_keeps_the_chat(demo_url: st
             assert run.status == "interrupted"
         command.type("/retry\r")
         command.see("A jacket will do.")
-        command.see("the moment it was made.")
+        command.see("made.")
         command.type("/thread\r")
-        command.see(f"/thread\n{thread_id}")
+        command.see(f"/thread\n{thread_id}\n\n> ")
         command.type("\x04")
         assert command.end() == 0
     assert "Traceback" not in command.seen
@@ -197,18 +210,17 @@ def test_what_fails_is_told_and_the_chat_goes_on(server_url: str) -> None:
 # -- doctor -----------------------------------------------------------------------------------------------------
 
 
-def test_doctor_finds_a_good_server_good(server_url: str) -> None:
-    ended = run_lgsync("doctor", "--url", server_url, "--graph", "agent")
+def test_doctor_finds_a_good_server_good(lgsync: Lgsync, server_url: str) -> None:
+    ended = lgsync("doctor", "--url", server_url, "--graph", "agent")
     assert (ended.code, ended.err) == (0, "")
     assert [line.split()[0] for line in ended.out.splitlines()] == ["ok"] * 11
     assert "the thread event protocol is spoken" in ended.out
     assert "known: values, messages, messages-tuple, updates" in ended.out
 
 
-def test_doctor_finds_a_proxy_that_keeps_streams_back(server_url: str) -> None:
+def test_doctor_finds_a_proxy_that_keeps_streams_back(lgsync: Lgsync, server_url: str) -> None:
     with FaultProxy(server_url) as proxy:
-        # Of the streams, the second is the one that is listened to: the first is the WebSocket.
-        proxy.script(*[Stall(after_bytes=0)] * 4)
-        ended = run_lgsync("doctor", "--url", proxy.url, "--wait", "6", "--json")
+        proxy.script(Stall(after_bytes=0), match=re.compile("GET /threads/[^/]+/stream"))
+        ended = lgsync("doctor", "--url", proxy.url, "--wait", "6", "--json")
     found = {finding["check"]: finding["state"] for finding in events(ended.out)}
     assert (ended.code, found["heartbeats"]) == (1, "wrong")

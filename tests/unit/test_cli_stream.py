@@ -134,7 +134,7 @@ def test_a_paused_run_is_exit_code_3_and_tells_what_it_asks_and_how_to_answer(lg
     ]
     assert ended.err.splitlines() == [
         "lgsync: the run is paused and asks: Shall I?",
-        f"lgsync: answer with: lgsync stream GRAPH --thread {THREAD} --resume ANSWER",
+        f"lgsync: answer with: lgsync stream agent --thread {THREAD} --resume ANSWER",
     ]
 
 
