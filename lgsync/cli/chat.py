@@ -237,7 +237,7 @@ def _from_a_pipe(chat: Chat, screen: Screen) -> int:
 
 
 def _read(screen: Screen) -> Optional[str]:
-    lines = []
+    lines: List[str] = []
     while True:
         line = screen.prompt()
         if line is None:

@@ -116,7 +116,8 @@ class _Picture:
 
     def _ports_of(self, number: int) -> List[Tuple[int, bool]]:
         """The ends at this box from top to bottom, so that few lines cross."""
-        up, down = [], []
+        up: List[Tuple[int, Tuple[int, bool]]] = []
+        down: List[Tuple[int, Tuple[int, bool]]] = []
         for index, (_, source, target) in enumerate(self._aside):
             for is_target, here, there in ((False, source, target), (True, target, source)):
                 if here == number:

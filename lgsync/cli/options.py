@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..transport import TransportFactory
 
-__all__ = ["Invocation", "JSONText", "Settings", "example", "settings_options"]
+__all__ = ["Invocation", "Settings", "example", "json_object", "settings_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,33 +51,26 @@ class Settings:
         return Client(**{**given, **options})
 
 
-class JSONText(click.ParamType):
-    """A JSON object, written on the command line."""
-
-    name = "json"
-
-    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> Any:
-        try:
-            read = json.loads(value)
-        except ValueError as exc:
-            self.fail(f"{value!r} is not JSON: {exc}", param, ctx)
-        if not isinstance(read, dict):
-            self.fail(f'{value!r} is JSON, but no object such as {{"key": "value"}}', param, ctx)
-        return read
+def json_object(text: str) -> Any:
+    """The type of an option that takes a JSON object."""
+    try:
+        read = json.loads(text)
+    except ValueError as exc:
+        raise click.BadParameter(f"{text!r} is not JSON: {exc}") from exc
+    if not isinstance(read, dict):
+        raise click.BadParameter(f'{text!r} is JSON, but no object such as {{"key": "value"}}')
+    return read
 
 
-class _TransportName(click.ParamType):
-    name = "name"
+def _transport_name(name: str) -> str:
+    from ..errors import ConfigurationError
+    from ..transport import factory_of
 
-    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> Any:
-        from ..errors import ConfigurationError
-        from ..transport import factory_of
-
-        try:
-            factory_of(value)
-        except ConfigurationError as exc:
-            self.fail(str(exc), param, ctx)
-        return value
+    try:
+        factory_of(name)
+    except ConfigurationError as exc:
+        raise click.BadParameter(str(exc)) from exc
+    return name
 
 
 def settings_options(command: F) -> F:
@@ -126,7 +119,8 @@ def _common(command: F) -> F:
         click.option("--api-key", metavar="KEY", help="Sent as x-api-key. [default: $LANGGRAPH_API_KEY]"),
         click.option(
             "--transport",
-            type=_TransportName(),
+            type=_transport_name,
+            metavar="NAME",
             default="sse",
             help="sse, websocket or an installed one. [default: sse]",
         ),

@@ -131,9 +131,9 @@ def _network(url: str) -> Iterator[Finding]:
 
 
 def _tls(connection: socket.socket, host: str) -> Finding:
-    from requests.certs import where
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
     at = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
     try:
         context = ssl.create_default_context(**at)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any, Callable, Iterable, Mapping, Sequence, Tuple
+from typing import Any, Callable, Iterable, Sequence, Tuple
 
 import click
 
@@ -44,7 +44,7 @@ def print_list(settings: Settings, records: Iterable[Any], columns: Sequence[Col
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
-def print_fields(settings: Settings, record: Mapping[str, Any], columns: Sequence[Column]) -> None:
+def print_fields(settings: Settings, record: Any, columns: Sequence[Column]) -> None:
     """One of them: its fields, or its JSON as the server sent it."""
     if settings.json:
         _print_json_lines([record])

@@ -18,19 +18,16 @@ from .run_options import format_option, show_to_the_end, view_for
 __all__ = ["command"]
 
 
-class _Speed(click.ParamType):
-    name = "speed"
-
-    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> Any:
-        if value in (None, "max"):
-            return None
-        try:
-            speed = float(value)
-        except ValueError:
-            speed = 0.0
-        if not speed > 0:
-            self.fail(f"{value!r} is no number above 0, nor max", param, ctx)
-        return speed
+def _speed(text: str) -> Optional[float]:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise click.BadParameter(f"{text!r} is no number above 0, nor max")
+    return speed
 
 
 @click.command(
@@ -39,7 +36,9 @@ class _Speed(click.ParamType):
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @format_option
-@click.option("--speed", type=_Speed(), default="1", help="How many times as fast, or max: no pauses. [default: 1]")
+@click.option(
+    "--speed", type=_speed, metavar="SPEED", default="1", help="How many times as fast, or max: no pauses. [default: 1]"
+)
 @settings_options
 def command(settings: Settings, file: str, form: Optional[str], speed: Optional[float]) -> int:
     """Show the runs of the recording FILE again, without a server.
@@ -49,7 +48,9 @@ def command(settings: Settings, file: str, form: Optional[str], speed: Optional[
     path = Path(file)
     view = view_for(settings, form)
     code = DONE
-    with settings.client(partial(factory_of("replay"), path=path, speed=speed)) as client:
+    # It has settings of its own, as a class of the registry need not have.
+    tape: Any = factory_of("replay")
+    with settings.client(partial(tape, path=path, speed=speed)) as client:
         for run in _runs_in(path):
             code = show_to_the_end(view, partial(_opened, client, run))
     return code

@@ -11,7 +11,7 @@ import click
 from ..errors import ConfigurationError
 from .codes import of_outcome
 from .narrate import clean
-from .options import JSONText, Settings
+from .options import Settings, json_object
 from .render import question_text
 from .screens import is_terminal, screen_for
 from .show import FORMATS, RunView
@@ -31,8 +31,8 @@ def run_options(command: F) -> F:
     """Options that are for the graph: ``thread``, ``config`` and ``context``."""
     options = [
         click.option("--thread", metavar="ID", help="Go on on this thread. [default: a new one]"),
-        click.option("--config", type=JSONText(), help='For the graph: {"configurable": {…}}.'),
-        click.option("--context", type=JSONText(), help="For the graph, what it calls its context."),
+        click.option("--config", type=json_object, metavar="JSON", help='For the graph: {"configurable": {…}}.'),
+        click.option("--context", type=json_object, metavar="JSON", help="For the graph, what it calls its context."),
     ]
     for option in reversed(options):
         command = option(command)

@@ -220,7 +220,7 @@ def test_doctor_finds_a_good_server_good(lgsync: Lgsync, server_url: str) -> Non
 
 def test_doctor_finds_a_proxy_that_keeps_streams_back(lgsync: Lgsync, server_url: str) -> None:
     with FaultProxy(server_url) as proxy:
-        proxy.script(Stall(after_bytes=0), match=re.compile("GET /threads/[^/]+/stream"))
+        proxy.script(Stall(after_bytes=0), match=re.compile(r"GET /threads/[^/]+/stream\?"))
         ended = lgsync("doctor", "--url", proxy.url, "--wait", "6", "--json")
     found = {finding["check"]: finding["state"] for finding in events(ended.out)}
     assert (ended.code, found["heartbeats"]) == (1, "wrong")
