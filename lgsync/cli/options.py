@@ -122,6 +122,9 @@ def _common(command: F) -> F:
             type=_transport_name,
             metavar="NAME",
             default="sse",
+            shell_complete=lambda _ctx, _param, begun: [
+                name for name in ("sse", "websocket") if name.startswith(begun)
+            ],
             help="sse, websocket or an installed one. [default: sse]",
         ),
         click.option("--timeout", metavar="SECONDS", type=seconds, help="For connecting and the next sign of life."),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar
 
 import click
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LgsyncError
 from .codes import of_outcome
 from .narrate import clean
 from .options import Settings, json_object
@@ -21,10 +21,12 @@ __all__ = ["assistant_argument", "format_option", "given", "input_of", "run_opti
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_COMPLETION_SECONDS = 2.0
+
 
 def assistant_argument(command: F) -> F:
     """The graph, or the assistant, that is run."""
-    return click.argument("graph", metavar="GRAPH")(command)
+    return click.argument("graph", metavar="GRAPH", shell_complete=_graphs)(command)
 
 
 def run_options(command: F) -> F:
@@ -108,3 +110,16 @@ def _afterwards(run: Any, graph: str) -> Iterator[str]:
             yield f"answer with: lgsync stream {graph} --thread {run.thread_id} --resume ANSWER"
     elif run.outcome != "success":
         yield f"the run was {run.outcome}"
+
+
+def _graphs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[str]:
+    """The server's graphs, for the shell; none if it does not tell them at once, for nobody could be told why."""
+    from ..client import Client
+
+    chosen = {name: ctx.params[name] for name in ("url", "api_key") if ctx.params.get(name)}
+    try:
+        with Client(**chosen, timeout=_COMPLETION_SECONDS, deadline=_COMPLETION_SECONDS, retries=0) as client:
+            found = {str(assistant.graph_id) for assistant in client.assistants.search(limit=100)}
+    except LgsyncError:
+        return []
+    return sorted(name for name in found if name.startswith(incomplete))

@@ -70,20 +70,6 @@ def test_without_click_one_line_says_how_to_install_it(lgsync, monkeypatch):
     assert re.fullmatch(r"lgsync: [^\n]*click, which is not installed: pip install 'lgsync\[cli\]'[^\n]*\n", ended.err)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_the_script_of_the_shell(lgsync, shell):
-    ended = lgsync("completion", shell)
-    assert ended.code == 0
-    assert f"_LGSYNC_COMPLETE={shell}_complete" in ended.out.replace("env ", "")
-
-
-def test_the_scripts_ask_for_words_that_complete_a_command(lgsync, monkeypatch):
-    monkeypatch.setenv("_LGSYNC_COMPLETE", "zsh_complete")
-    monkeypatch.setenv("COMP_WORDS", "lgsync threads s")
-    monkeypatch.setenv("COMP_CWORD", "2")
-    assert lgsync().out.splitlines()[:2] == ["plain", "show"]
-
-
 def test_help_of_the_demo_explains_every_option_and_ends_with_examples(lgsync):
     out = lgsync("demo", "--help").out
     for option in ("transport", "raw", "interrupt", "url", "assistant", "api-key", "message", "no-color"):
