@@ -100,16 +100,19 @@ class MarkdownScreen(TerminalScreen):
             apart = self._kind == "reasoning"
             self.end()
             self._write("\n" if apart else "")
-            self._begin_writing()
+            self._begin_writing(text)
+        else:
+            self._tail.text += text
         self._kind = "text"
-        self._tail.text += text
         now = time.monotonic()
         if now - self._looked >= 1 / _PER_SECOND:
             self._looked = now
             self._print_finished()
 
-    def _begin_writing(self) -> None:
+    def _begin_writing(self, text: str) -> None:
         self._tail, self._last, self._looked = _Tail(), None, time.monotonic()
+        self._tail.text = text
+        # It draws in a thread of its own, so that the last words are shown though no more come.
         self._writing = Live(
             self._tail,
             console=self._console,
@@ -129,14 +132,11 @@ class MarkdownScreen(TerminalScreen):
                 self._print_block(block)
 
     def _stop_writing(self) -> None:
-        # The display draws in a thread of its own, so that the last words are shown though no more come.
         writing, self._writing = self._writing, None
         if writing is None:
             return
-        text = self._tail.text
-        self._tail.begin_with("")
         writing.stop()
-        for block in blocks_of(text):
+        for block in blocks_of(self._tail.text):
             self._print_block(block)
         self._kind = ""
         self._at_line_start = True
