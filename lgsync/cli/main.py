@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, List, Optional
 
 from ..errors import LgsyncError
 from .codes import BROKEN_PIPE, CTRL_C, DONE, USAGE, WRONG, of_error
+from .extras import INSTALL
 
 if TYPE_CHECKING:
     import click
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _COMPLETION = "_LGSYNC_COMPLETE"
-_INSTALL = "pip install 'lgsync[cli]' (in a checkout of lgsync: pip install '.[cli]')"
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         import click
     except ImportError:
-        return _say(f"the command line needs click, which is not installed: {_INSTALL}", USAGE)
+        return _say(f"the command line needs click, which is not installed: {INSTALL}", USAGE)
     from .app import lgsync
     from .options import Invocation
 

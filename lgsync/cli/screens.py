@@ -7,11 +7,10 @@ import os
 import sys
 
 from ..errors import ConfigurationError
+from .extras import INSTALL
 from .render import Screen, TerminalScreen
 
 __all__ = ["is_terminal", "screen_for"]
-
-_INSTALL = "pip install 'lgsync[cli]' (in a checkout of lgsync: pip install '.[cli]')"
 
 
 def is_terminal() -> bool:
@@ -37,6 +36,6 @@ def screen_for(*, beside: bool = False, plain: bool = False, markdown: bool = Tr
 
         from .markdown import MarkdownScreen
     except ImportError as exc:
-        raise ConfigurationError(f"A terminal is drawn on with rich, which is not installed: {_INSTALL}") from exc
+        raise ConfigurationError(f"A terminal is drawn on with rich, which is not installed: {INSTALL}") from exc
     console = Console(no_color=None if color else True, highlight=False)
     return (MarkdownScreen if markdown else TerminalScreen)(console, sys.stdin)
