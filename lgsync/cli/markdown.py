@@ -7,7 +7,7 @@ is drawn again and again: some ten times a second, whatever the number of tokens
 from __future__ import annotations
 
 import time
-from typing import IO, List, NamedTuple, Optional, Tuple
+from typing import IO, Iterator, List, NamedTuple, Optional, Tuple
 
 from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -22,6 +22,7 @@ __all__ = ["Block", "MarkdownScreen", "blocks_of"]
 _PER_SECOND = 10
 # At most this part of the time goes into drawing.
 _SHARE = 0.2
+_LONGEST_PAUSE = 0.5
 
 _LISTS = ("bullet_list_open", "ordered_list_open")
 
@@ -58,23 +59,18 @@ class _Tail:
         self._drawn: Tuple[str, int, List[List[Segment]]] = ("", 0, [])
         self._not_before = 0.0
 
-    def begin_with(self, text: str) -> None:
-        """Forget what was finished: only ``text`` is still being written."""
-        self.text = text
-        self._not_before = 0.0
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         text, width, lines = self._drawn
-        if (text, width) != (self.text, options.max_width) and time.monotonic() >= self._not_before:
+        # What is finished has been printed, and must not be drawn again, however fresh it is.
+        stale = not self.text.startswith(text) or width != options.max_width
+        if stale or (text != self.text and time.monotonic() >= self._not_before):
             began = time.monotonic()
             text = self.text
-            lines = console.render_lines(_markdown(text), options.update(height=None), pad=False)
+            lines = _rendered(text, console, options)
             self._drawn = (text, options.max_width, lines)
             ended = time.monotonic()
-            self._not_before = ended + (ended - began) / _SHARE
-        for line in lines[-max(console.height - 2, 1) :]:
-            yield from line
-            yield Segment.line()
+            self._not_before = ended + min((ended - began) / _SHARE, _LONGEST_PAUSE)
+        yield from _joined(lines[-max(console.height - 2, 1) :])
 
 
 class MarkdownScreen(TerminalScreen):
@@ -127,7 +123,7 @@ class MarkdownScreen(TerminalScreen):
     def _print_finished(self) -> None:
         *whole, rest = blocks_of(self._tail.text) or [Block("")]
         if whole:
-            self._tail.begin_with(rest.text)
+            self._tail.text = rest.text
             for block in whole:
                 self._print_block(block)
 
@@ -147,9 +143,36 @@ class MarkdownScreen(TerminalScreen):
         last, self._last = self._last, block
         if last is not None and not (block.is_item and last.is_item):
             self._console.print()
-        self._console.print(_markdown(block.text))
+        self._console.print(_Printed(block.text))
 
 
-def _markdown(text: str) -> Markdown:
+class _Printed:
+    """A block as it stays."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from _joined(_rendered(self._text, console, options))
+
+
+def _rendered(text: str, console: Console, options: ConsoleOptions) -> List[List[Segment]]:
+    """The lines of a block, without the empty ones that some kinds of blocks have around them."""
     # A link is shown with its address: what a server calls it need not be where it leads.
-    return Markdown(text, hyperlinks=False)
+    markdown = Markdown(text, hyperlinks=False)
+    lines = console.render_lines(markdown, options.update(height=None), pad=False)
+    while lines and _is_empty(lines[0]):
+        del lines[0]
+    while lines and _is_empty(lines[-1]):
+        del lines[-1]
+    return lines
+
+
+def _is_empty(line: List[Segment]) -> bool:
+    return not any(text.strip() or (style is not None and style.bgcolor) for text, style, _ in line)
+
+
+def _joined(lines: List[List[Segment]]) -> Iterator[Segment]:
+    for line in lines:
+        yield from line
+        yield Segment.line()

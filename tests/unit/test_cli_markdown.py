@@ -61,7 +61,7 @@ def left_on_screen(output: str) -> List[str]:
             lines[row] = ""
         elif not piece.startswith("\x1b") and piece != "\r":
             lines[row] += piece
-    return [line.rstrip() for line in lines]
+    return "\n".join(line.rstrip() for line in lines).rstrip().split("\n")
 
 
 def test_text_is_cut_between_blocks_and_between_the_items_of_a_list():
@@ -91,13 +91,21 @@ def test_streamed_it_looks_as_it_does_at_once(screen):
     assert "bold words" in " ".join(left_on_screen(written(screen)))
 
 
+def test_one_empty_line_stands_between_blocks_and_none_between_items(screen):
+    screen.show(Said("text", "before\n\n- one\n- two\n\nafter\n\n1. first\n2. second\n"))
+    screen.end()
+    assert left_on_screen(written(screen)) == [
+        *("before", "", " • one", " • two", "", "after", "", " 1 first", " 2 second"),
+    ]
+
+
 def test_what_is_written_is_seen_before_its_block_is_finished(screen):
     screen.show(Said("text", "half a sen"))
     end = time.monotonic() + 5
     while "half a sen" not in written(screen):
         assert time.monotonic() < end
     screen.end()
-    assert left_on_screen(written(screen)) == ["half a sen", ""]
+    assert left_on_screen(written(screen)) == ["half a sen"]
 
 
 def test_a_tool_call_follows_the_finished_text(screen):
