@@ -44,6 +44,7 @@ __all__ = [
     "Transport",
     "TransportConfig",
     "TransportFactory",
+    "factory_of",
     "resolve",
 ]
 
@@ -312,7 +313,7 @@ def resolve(transport: Union[str, Transport, TransportFactory], config: Transpor
     """The transport of that name, built from ``config``; or one from a class or factory; or the object itself."""
     if isinstance(transport, Transport):
         return transport
-    factory = _factory_of(transport) if isinstance(transport, str) else transport
+    factory = factory_of(transport) if isinstance(transport, str) else transport
     if not callable(factory):
         raise ConfigurationError(f"transport must be a name, a Transport or a class of one, not {transport!r}")
     built = factory(config)
@@ -321,7 +322,8 @@ def resolve(transport: Union[str, Transport, TransportFactory], config: Transpor
     return built
 
 
-def _factory_of(name: str) -> TransportFactory:
+def factory_of(name: str) -> TransportFactory:
+    """What builds the transport of that name; raises ConfigurationError, with the names there are."""
     target = _BUILT_IN.get(name)
     if target is None:
         return _installed_factory(name)

@@ -30,7 +30,7 @@ ENVIRONMENT = {
 }
 
 #: How many blocks of a page say that they do not run. Each says why; a new one has to be entered here.
-NOT_RUN: Dict[str, int] = {}
+NOT_RUN: Dict[str, int] = {"docs/command-line.md": 4}
 
 EVERY = [block for page in PAGES for block in blocks(page)]
 RUNNING = [page for page in PAGES if any(block.kind != "shown" for block in blocks(page))]
@@ -88,7 +88,7 @@ def test_blocks_are_in_a_language_that_is_known_to_run_or_not_to() -> None:
 
 
 def _unknown(language: str) -> bool:
-    return language not in {"python", "given", "bash", *SHOWN}
+    return language not in {"python", "given", "bash", "console", *SHOWN}
 
 
 def test_no_more_blocks_than_are_listed_do_not_run() -> None:

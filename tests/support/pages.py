@@ -6,6 +6,7 @@ What a page says with its blocks:
 - A Python block with tests in it (``def test_…``) is a file that pytest runs.
 - A block with a title (```` ```python title="app.py" ````) is a file of that name.
 - ``bash`` blocks run in a shell, in the folder of these files; :data:`LEFT_OUT` says which commands do not, and why.
+- ``console`` blocks are commands behind ``$``, each followed by what it prints, if that is shown.
 - A ``text`` block right behind a block that runs is what that prints; an ellipsis (…) stands for anything.
 - ``<!-- not run: reason -->`` above a block: it does not run.
 - ``<!-- given: … -->``: Python that a reader is expected to have of his own; it runs in its place.
@@ -54,7 +55,7 @@ class Block(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """``python``, ``given``, ``pytest``, ``file``, ``bash``, or ``shown`` for a block that does not run."""
+        """``python``, ``given``, ``pytest``, ``file``, ``bash``, ``console``, or ``shown`` for a block that does not run."""
         if self.not_run or self.language in SHOWN:
             return "file" if self.title and not self.not_run else "shown"
         if self.language == "python" and re.search(r"^def test_", self.code, re.MULTILINE):

@@ -18,6 +18,9 @@ from typing import Any, Callable, Dict, List, Optional
 
 _SECONDS = 60
 
+#: Exit codes of ``lgsync`` that are no failure of a page: done, something found wrong, paused.
+_TOLD = (0, 1, 3)
+
 _names: Dict[str, Any] = {"__name__": "__main__"}
 _given: List[str] = []
 
@@ -57,6 +60,24 @@ def run_shell(step: Dict[str, Any]) -> str:
     return _output(["bash", "-euo", "pipefail", "-c", step["code"]])
 
 
+def run_console(step: Dict[str, Any]) -> str:
+    """Run each command, and compare what it prints, errors too, with what is shown behind it."""
+    for shown in re.split(r"^\$ ", step["code"], flags=re.MULTILINE)[1:]:
+        command, _, prints = shown.partition("\n")
+        ran = subprocess.run(
+            ["bash", "-uo", "pipefail", "-c", command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=_SECONDS,
+        )
+        if ran.returncode not in _TOLD:
+            raise AssertionError(f"{command} ended with code {ran.returncode}; it had printed:\n{ran.stdout}")
+        if prints.strip() and not fits(prints, ran.stdout):
+            raise AssertionError(f"the page says that {command} prints\n{prints}\nbut it printed\n{ran.stdout}")
+    return ""
+
+
 def _output(command: List[str]) -> str:
     ran = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", timeout=_SECONDS)
     if ran.returncode != 0:
@@ -70,6 +91,7 @@ _WAYS: Dict[str, Callable[[Dict[str, Any]], str]] = {
     "pytest": run_tests,
     "file": write_file,
     "bash": run_shell,
+    "console": run_console,
 }
 
 
