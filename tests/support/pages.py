@@ -55,7 +55,7 @@ class Block(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """``python``, ``given``, ``pytest``, ``file``, ``bash``, ``console``, or ``shown`` for a block that does not run."""
+        """How it runs: a name of the runner's; ``shown`` for a block that does not run."""
         if self.not_run or self.language in SHOWN:
             return "file" if self.title and not self.not_run else "shown"
         if self.language == "python" and re.search(r"^def test_", self.code, re.MULTILINE):
