@@ -293,13 +293,15 @@ class ByteStream:
         self.last_activity = time.monotonic()
         return data
 
-    def ready_within(self, seconds: float) -> bool:
-        """Whether a read would return at once, after waiting so long for that; also True where that cannot be told."""
+    def ready_within(self, seconds: float) -> Optional[bool]:
+        """Whether a read would return at once, after waiting so long for that; None where that cannot be told."""
         with self._reading:
             chunks = self._chunked
             # Only there it is known that all that has arrived was read: nothing is kept in buffers on the way.
-            if chunks is None or not chunks.drained or self._closed or self._ended:
+            if self._closed or self._ended:
                 return True
+            if chunks is None or not chunks.drained:
+                return None
             found = _socket_of(self._answer)
             pending = getattr(found, "pending", int)
             # Closed by another thread meanwhile, there is nothing to wait for.

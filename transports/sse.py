@@ -161,7 +161,7 @@ class SSESource(PartSource):
         self._ended = False
         self._something_came = False
         # When a part, or a beat, was there last.
-        self._quiet_since = 0.0
+        self._quiet_since = stream.last_activity
 
     def __next__(self) -> StreamPart:
         while not self._closed:
@@ -214,8 +214,11 @@ class SSESource(PartSource):
         """Wait for a beat, if somebody wants it: only the read itself can run out of patience."""
         if self.beat_seconds is None:
             return
-        left = self._quiet_since + self.beat_seconds - time.monotonic()
-        if left > 0 and ((patience is not None and patience <= left) or self._stream.ready_within(left)):
+        left = max(0.0, self._quiet_since + self.beat_seconds - time.monotonic())
+        if patience is not None and patience <= left:
+            return
+        ready = self._stream.ready_within(left)
+        if ready or (ready is None and left):
             return
         self._quiet_since = time.monotonic()
         raise Quiet

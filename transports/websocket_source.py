@@ -67,7 +67,7 @@ class WebSocketSource(PartSource):
         self._closing = run.closing
         self._pause = _QUIET_SECONDS
         # How long there was silence before the last beat, and when a frame, or a beat, was there last.
-        self._waited, self._quiet_since = 0.0, 0.0
+        self._waited, self._quiet_since = 0.0, connection.last_activity
         self._signs = _SignsOfLife(run, connection, probe_seconds)
         self.last_activity = connection.last_activity
         # Not a method of this object: that would keep it alive.

@@ -147,6 +147,7 @@ def test_markup_in_a_message_is_shown_as_text(chat: Chat, tab: Callable[..., Any
         page.reload()
         answer_is(page, NASTY * 2)
     page.screenshot(path=artefacts / "markup.png")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_an_interrupt_is_answered_in_a_form(chat: Chat, tab: Callable[..., Any]) -> None:

@@ -22,7 +22,7 @@ from scripted import (
 from lgsync.client import Client
 from lgsync.cursor import Cursor, Place
 from lgsync.errors import ConfigurationError, ConnectionLost
-from lgsync.parts import StreamPart
+from lgsync.parts import StreamPart, Undecoded
 from lgsync.run_stream import RunStream
 from lgsync.wsgi import NotResumable, resume, sse_headers, sse_response_body, text_headers, text_response_body
 
@@ -163,6 +163,20 @@ def test_headers_keep_proxies_from_buffering_and_bodies_from_being_guessed(heade
     assert told["X-Accel-Buffering"] == "no"
     assert "charset=utf-8" in told["Content-Type"]
     assert not {"Content-Length", "Connection", "Transfer-Encoding"} & set(told)
+
+
+def test_a_place_where_data_is_missing_is_told_among_the_data() -> None:
+    events = events_of(
+        StreamPart("custom", 1), StreamPart("custom", Undecoded("{")), *HELLO, views=("custom", "messages")
+    )
+    assert [event.data for event in events[:2]] == [{"custom": [1]}, {"gap": [{"error": "DecodeError"}]}]
+    assert messages_in(events)[-1]["text"] == "Hello"
+
+
+@pytest.mark.parametrize("options", [{"heartbeat": 0}, {"heartbeat": -1.0}, {"views": ()}])
+def test_options_that_cannot_be_are_refused(options: Dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        sse_response_body(stream(*HELLO)[0], **options)
 
 
 # -- leaving ---------------------------------------------------------------------------------------------------------
