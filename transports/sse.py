@@ -65,8 +65,9 @@ _NOT_KEPT_OF_THREADS = _NOT_KEPT | {"state_update"}
 # How far the clock of a Date header may be ahead of the one that gives the ids, as far as that can do no harm.
 _OTHER_CLOCK = 30.0
 
-# Servers work the Date header out once a second, or later when they are busy.
-_OLD_DATE = 2.0
+# Servers work the Date header out once a second, or much later when they are busy; and some clocks are a bit ahead.
+_OLD_DATE = 30.0
+_EARLY_DATE = 2.0
 
 # Pauses before a join is made again to be sure: the first outlasts the millisecond in doubt, by whatever clock.
 _TO_BE_SURE = (0.003, 0.01, 0.05, 0.2, 0.5)
@@ -437,7 +438,7 @@ def _window(stream: ByteStream) -> Tuple[float, float]:
     told = _date(stream)
     if told is None:
         return 0.0, math.inf
-    return (told - _OLD_DATE) * 1000, (told + _OLD_DATE + 2) * 1000
+    return (told - _EARLY_DATE) * 1000, (told + _OLD_DATE) * 1000
 
 
 def _date(stream: ByteStream) -> Optional[float]:

@@ -170,8 +170,9 @@ def test_a_flood_of_parts_of_one_id_takes_little_memory_and_time_in_proportion()
 class Joined:
     """A run that says a, b, b within one millisecond; the last one just after a join has begun to listen."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **join: Any) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, late: float = 0.0, **join: Any) -> None:
         self.server = Server()
+        self.server.late = late
         self.slept: List[float] = []
         monkeypatch.setattr(sse.time, "sleep", self.sleep)
         self.server.publish("a")
@@ -203,6 +204,14 @@ def test_a_part_that_may_be_sent_twice_is_asked_for_again_and_given_once(monkeyp
     joined.server.publish("c")
     assert joined.read() == ["a", "b", "b", "c"]
     assert [start.position for start in joined.server.started] == ["-1", "-1"]  # type: ignore[union-attr]
+
+
+def test_a_part_that_may_be_sent_twice_is_asked_for_again_though_a_busy_server_is_late_with_its_date(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    joined = Joined(monkeypatch, late=20_000)
+    assert joined.read() == ["a", "b", "b"]
+    assert len(joined.server.started) == 2
 
 
 def test_the_millisecond_in_doubt_is_over_before_it_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
