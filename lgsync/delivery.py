@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import time
 from collections import deque
+from enum import Enum
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, TypeVar, Union
 
 from .closing import Closing
@@ -37,9 +38,9 @@ from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
 from .request_log import tell_of_pause
 from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
-from .transport import PartSource, RunJoin, RunStart, Timeout
+from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
-__all__ = ["ATTEMPT", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
+__all__ = ["ATTEMPT", "Beat", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
 
 T = TypeVar("T")
 
@@ -81,7 +82,13 @@ class Earlier(NamedTuple):
     part: StreamPart
 
 
-Item = Union[StreamPart, Gap, Earlier]
+class Beat(Enum):
+    """Nothing came for a while: see :meth:`Delivery.beat`."""
+
+    BEAT = "beat"
+
+
+Item = Union[StreamPart, Gap, Earlier, Beat]
 
 #: An item, and where the stream stands behind it.
 Placed = Tuple[Item, Place]
@@ -134,6 +141,7 @@ class Delivery:
         self._deadline = deadline
         self._watch = Watch(policy, deadline)
         self._bounded = deadline.seconds is not None
+        self._beat: Optional[float] = None
         self._closing = Closing()
         self._ready: Deque[Item] = deque()
         # Parts that were taken from the connection, and not looked at yet.
@@ -217,6 +225,11 @@ class Delivery:
                 raise
         return None
 
+    def beat(self, seconds: float) -> None:
+        """From now on, give a Beat whenever so many seconds brought no part, if the transport can tell."""
+        self._beat = seconds if self._beat is None else min(self._beat, seconds)
+        self._source.beat_seconds = self._beat
+
     def at_hand(self) -> List[Placed]:
         """What has come by now, behind what :meth:`next_part` gave; a gap is the last of it.
 
@@ -244,6 +257,8 @@ class Delivery:
         except LgsyncError as exc:
             self._take_up_again(exc)
             return None
+        except Quiet:
+            return Beat.BEAT
         if part is None:
             self._end_of_wire()
             return None
@@ -370,7 +385,7 @@ class Delivery:
         return self._opened(source)
 
     def _opened(self, source: PartSource) -> PartSource:
-        source.patience = self._watch
+        source.patience, source.beat_seconds = self._watch, self._beat
         self._policy.opened(time.monotonic())
         return source
 
@@ -396,6 +411,11 @@ class Delivery:
                 self._find_out_why_gone(exc)
                 return
             except LgsyncError as exc:
+                if self._beat is not None:
+                    # Between two attempts, too, whoever asked for it is given a beat.
+                    self._source = _Away(self._source, exc)
+                    self._ready.append(Beat.BEAT)
+                    return
                 error = exc
                 continue
             if source is not None:
@@ -707,6 +727,20 @@ class Delivery:
         if self.thread_id is None:
             return f"/runs/{self.run_id}"
         return f"{self._thread_path()}/runs/{segment(self.run_id, 'run_id')}"
+
+
+class _Away(PartSource):
+    """In place of a connection that could not be made: what kept it from that, to be tried again."""
+
+    def __init__(self, before: PartSource, error: LgsyncError) -> None:
+        self.not_kept, self.exact, self.retry = before.not_kept, before.exact, before.retry
+        self._error = error
+
+    def __next__(self) -> StreamPart:
+        raise self._error
+
+    def close(self) -> None:
+        """There is nothing to free."""
 
 
 def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncError:

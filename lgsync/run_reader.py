@@ -11,13 +11,13 @@ from typing import Any, Deque, List, NamedTuple, Optional, Sequence, Set, Tuple,
 
 from .accumulate import Message, MessageAccumulator
 from .cursor import Cursor, Place
-from .delivery import Delivery, Gap, Item, Placed
+from .delivery import Beat, Delivery, Gap, Item, Placed
 from .errors import ClientClosed, DeadlineExceeded, LgsyncError
 from .kept_data import KeptData
 from .parts import StreamPart, kind_of
 from .tracing import RunSpan
 
-__all__ = ["ALWAYS_SHOWN", "Batch", "End", "Raw", "RunReader"]
+__all__ = ["ALWAYS_SHOWN", "Batch", "BeatBatch", "End", "Raw", "RunReader"]
 
 logger = logging.getLogger("lgsync")
 
@@ -46,6 +46,10 @@ class Batch(NamedTuple):
     changes: List[Message]
     gap: Optional[LgsyncError]
     mark: Tuple[int, Place]
+
+
+class BeatBatch(Batch):
+    """Nothing came for a while."""
 
 
 #: What is read: an item of the stream, or its end; and where the stream stands behind it.
@@ -168,6 +172,8 @@ class RunReader:
             self.at_gap = True
             self.accumulator.gap()
             return Batch(None, [], item.error, mark)
+        if isinstance(item, Beat):
+            return BeatBatch(None, [], None, mark)
         # What was before the place is fed as well, and not shown.
         return self._digested(item.part, mark)._replace(part=None, changes=[])
 

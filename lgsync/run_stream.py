@@ -13,6 +13,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -29,7 +30,7 @@ from .fan_out import FanOut, Raised, View
 from .leaving import in_background, remember
 from .parsing import state_as
 from .parts import StreamPart
-from .run_reader import Batch, Raw, RunReader
+from .run_reader import Batch, BeatBatch, Raw, RunReader
 from .selection import Namespaces, message_filter, namespace_filter
 from .transport import STREAM_MODES, Capabilities
 
@@ -42,10 +43,20 @@ if TYPE_CHECKING:
 else:
     Part = TypeVar("Part")
 
-__all__ = ["RunStream"]
+__all__ = ["Relayed", "RunStream"]
 
 Out = TypeVar("Out")
 M = TypeVar("M")
+
+
+class Relayed(NamedTuple):
+    """What one part brought: pairs as ``views`` gives them, to be handed on all together; none if it was quiet.
+
+    ``cursor`` stands behind them: whoever has taken them goes on there.
+    """
+
+    items: Tuple[Tuple[str, Any], ...]
+    cursor: Optional[Cursor]
 
 
 class RunStream(Generic[Part]):
@@ -185,6 +196,26 @@ class RunStream(Generic[Part]):
             return _named((name, item) for name, one, _ in named for item in one(batch))
 
         return self._open(select, lambda: _named((name, item) for name, _, backlog in named for item in backlog()))
+
+    def relay(self, *names: str, beat: Optional[float] = None) -> Iterator[Relayed]:
+        """What each part brought to these views, with the cursor behind it: for handing the stream on to somebody else.
+
+        Items come as pairs, as from :meth:`views`, and all that one part brought comes together: who takes it, and goes
+        on at its cursor, has each of them once. Where parts are gone for good, StreamLost is not raised but stands
+        among them, named "gap"; views of messages have none.
+
+        With ``beat``, something without items comes whenever that many seconds brought nothing, so that whoever hands
+        the stream on can look after the one it is for. Transports of third parties need not heed it.
+        """
+        if not names:
+            raise ConfigurationError('relay() needs at least one name, such as "messages" or "custom"')
+        if beat is not None and not beat > 0:
+            raise ConfigurationError(f"beat must be a positive number of seconds, or None, not {beat!r}")
+        named = [(name, *self._named_view(name)) for name in names]
+        view = self._open(*_relayed(self._reader, named))
+        if beat is not None:
+            self._reader.delivery.beat(beat)
+        return view
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -426,6 +457,25 @@ def _named(pairs: Iterable[Tuple[str, Any]]) -> List[Any]:
     listed = list(pairs)
     errors = [item for _, item in listed if type(item) is Raised]
     return [pair for pair in listed if type(pair[1]) is not Raised] + errors[:1]
+
+
+def _relayed(
+    reader: RunReader, named: Sequence[Tuple[str, Callable[[Batch], Iterable[Any]], Callable[[], Iterable[Any]]]]
+) -> Tuple[Callable[[Batch], Sequence[Relayed]], Callable[[], Sequence[Relayed]]]:
+    def together(pairs: List[Any]) -> Relayed:
+        items = tuple(("gap", pair.error) if type(pair) is Raised else pair for pair in pairs)
+        # Asked for with the lock held, right after the part was digested: so it is the place behind it.
+        return Relayed(items, reader.cursor(()))
+
+    def select(batch: Batch) -> Sequence[Relayed]:
+        pairs = _named((name, item) for name, one, _ in named for item in one(batch))
+        return (together(pairs),) if pairs or isinstance(batch, BeatBatch) else ()
+
+    def backlog() -> Sequence[Relayed]:
+        pairs = _named((name, item) for name, _, backlog in named for item in backlog())
+        return (together(pairs),) if pairs else ()
+
+    return select, backlog
 
 
 def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[Any, ...]]:

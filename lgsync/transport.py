@@ -34,6 +34,7 @@ from .schema import StreamMode
 __all__ = [
     "Capabilities",
     "PartSource",
+    "Quiet",
     "Response",
     "RunJoin",
     "RunStart",
@@ -43,6 +44,7 @@ __all__ = [
     "Transport",
     "TransportConfig",
     "TransportFactory",
+    "factory_of",
     "resolve",
 ]
 
@@ -184,6 +186,10 @@ class Capabilities:
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
+class Quiet(Exception):
+    """Not an error: nothing came for a source's ``beat_seconds``. It goes on where it was when it is asked again."""
+
+
 class PartSource(ABC):
     """The parts of one connection, in order: of a run, or of a thread. Iterate it; close it from any thread.
 
@@ -195,6 +201,9 @@ class PartSource(ABC):
     #: Set by the reader, and asked before each wait for the wire, with this source: how many seconds that wait may take
     #: before it raises ConnectionTimeout (None: for ever).
     patience: Optional[Callable[[PartSource], Optional[float]]] = None
+    #: Set by the reader, at any time: ``__next__`` then raises Quiet whenever so many seconds brought no part, and goes
+    #: on when it is called again. A source need not heed it; its reader then learns of a quiet run with the next part.
+    beat_seconds: Optional[float] = None
     #: Kinds of parts that the server does not keep, so that no later join shows them again.
     not_kept: FrozenSet[str] = frozenset()
     #: The pause before a reconnection that the server asked for, in milliseconds.
@@ -304,7 +313,7 @@ def resolve(transport: Union[str, Transport, TransportFactory], config: Transpor
     """The transport of that name, built from ``config``; or one from a class or factory; or the object itself."""
     if isinstance(transport, Transport):
         return transport
-    factory = _factory_of(transport) if isinstance(transport, str) else transport
+    factory = factory_of(transport) if isinstance(transport, str) else transport
     if not callable(factory):
         raise ConfigurationError(f"transport must be a name, a Transport or a class of one, not {transport!r}")
     built = factory(config)
@@ -313,12 +322,21 @@ def resolve(transport: Union[str, Transport, TransportFactory], config: Transpor
     return built
 
 
-def _factory_of(name: str) -> TransportFactory:
+def factory_of(name: str) -> TransportFactory:
+    """What builds the transport of that name; raises ConfigurationError, with the names there are."""
     target = _BUILT_IN.get(name)
     if target is None:
         return _installed_factory(name)
     module, _, attribute = target.partition(":")
-    factory: TransportFactory = getattr(importlib.import_module(module), attribute)
+    try:
+        factory: TransportFactory = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as exc:
+        if exc.name != "lgsync.transports":
+            raise
+        raise ConfigurationError(
+            "Python found lgsync in its checkout, where the transports lie elsewhere: start the program from another "
+            "folder, or install the checkout with pip install --editable"
+        ) from exc
     return factory
 
 

@@ -6,6 +6,7 @@ import os
 from typing import Iterator
 
 import pytest
+from called import Lgsync
 from hypothesis import HealthCheck, settings
 from leaks import assert_none_remain, what_is_open
 
@@ -30,3 +31,11 @@ def no_leaks() -> Iterator[None]:
     before = what_is_open()
     yield
     assert_none_remain(before)
+
+
+@pytest.fixture
+def lgsync(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Lgsync:
+    """The command line, within this process."""
+    for name in ("LANGGRAPH_URL", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return Lgsync(capsys, monkeypatch)

@@ -97,6 +97,8 @@ class ChunkedBody:
         self._raw = raw
         self._answer = answer
         self._chunks = Chunks()
+        #: Whether the last read took all that had arrived, so that nothing waits in a buffer.
+        self.drained = False
 
     @classmethod
     def of(cls, raw: Any) -> Optional[ChunkedBody]:
@@ -121,6 +123,7 @@ class ChunkedBody:
             connection: Any = self._answer.fp
             data = connection.read1(size) if connection is not None else b""
             content = chunks.feed(data)
+            self.drained = len(data) < size and chunks.failure is None
             if not data:
                 if not chunks.complete:
                     raise http.client.IncompleteRead(b"")

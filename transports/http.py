@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import PoolManager
 from urllib3.response import HTTPResponse
+from urllib3.util.wait import wait_for_read
 
 from .. import codec
 from ..cutting import current, freed_by
@@ -291,6 +292,22 @@ class ByteStream:
             return b""
         self.last_activity = time.monotonic()
         return data
+
+    def ready_within(self, seconds: float) -> Optional[bool]:
+        """Whether a read would return at once, after waiting so long for that; None where that cannot be told."""
+        with self._reading:
+            chunks = self._chunked
+            # Only there it is known that all that has arrived was read: nothing is kept in buffers on the way.
+            if self._closed or self._ended:
+                return True
+            if chunks is None or not chunks.drained:
+                return None
+            found = _socket_of(self._answer)
+            pending = getattr(found, "pending", int)
+            # Closed by another thread meanwhile, there is nothing to wait for.
+            with contextlib.suppress(OSError, ValueError):
+                return found is None or pending() > 0 or wait_for_read(found, seconds)
+            return True
 
     def _wait_no_longer_than(self, seconds: float) -> None:
         # Nearly the same, as it is from read to read, is left: to set it hands all other threads the interpreter.

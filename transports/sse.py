@@ -28,7 +28,17 @@ from ..errors import (
 )
 from ..parts import StreamPart
 from ..paths import ids_in, segment
-from ..transport import RUN_STARTS, Capabilities, PartSource, Response, RunJoin, RunStart, ThreadJoin, TransportConfig
+from ..transport import (
+    RUN_STARTS,
+    Capabilities,
+    PartSource,
+    Quiet,
+    Response,
+    RunJoin,
+    RunStart,
+    ThreadJoin,
+    TransportConfig,
+)
 from .enveloped import Enveloped, is_envelope
 from .framing import DEFAULT_MAX_EVENT_BYTES, Framer
 from .http import ByteStream, HTTPTransport, dated
@@ -151,6 +161,8 @@ class SSESource(PartSource):
         self._closed = False
         self._ended = False
         self._something_came = False
+        # When a part, or a beat, was there last.
+        self._quiet_since = stream.last_activity
 
     def __next__(self) -> StreamPart:
         while not self._closed:
@@ -180,7 +192,9 @@ class SSESource(PartSource):
         try:
             if self._framer.overflow:
                 raise self._too_large()
-            data = self._stream.read(None if self.patience is None else self.patience(self))
+            patience = None if self.patience is None else self.patience(self)
+            self._raise_if_quiet(patience)
+            data = self._stream.read(patience)
             if not data:
                 self._end()
                 return
@@ -189,11 +203,26 @@ class SSESource(PartSource):
             raise
         self.last_activity = self._stream.last_activity
         parts = self._framer.feed(data)
+        if parts:
+            self._quiet_since = self.last_activity
         if parts and not self._something_came:
             self._something_came = True
             self._raise_if_refused(parts[0])
         self._take(parts)
         self.heartbeats, self.retry = self._framer.heartbeats, self._framer.retry
+
+    def _raise_if_quiet(self, patience: Optional[float]) -> None:
+        """Wait for a beat, if somebody wants it: only the read itself can run out of patience."""
+        if self.beat_seconds is None:
+            return
+        left = max(0.0, self._quiet_since + self.beat_seconds - time.monotonic())
+        if patience is not None and patience <= left:
+            return
+        ready = self._stream.ready_within(left)
+        if ready or (ready is None and left):
+            return
+        self._quiet_since = time.monotonic()
+        raise Quiet
 
     def _take(self, parts: List[StreamPart]) -> None:
         self._ready.extend(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 import weakref
@@ -12,7 +13,7 @@ from typing import Any, Deque, Dict, Iterable, List, Mapping, NamedTuple, Option
 from ..errors import ConnectionLost, ConnectionTimeout, EventTooLarge, LgsyncError, NotFoundError, PositionLost
 from ..parts import StreamPart
 from ..thread_state import UNFINISHED, failure_in, interrupts_in
-from ..transport import RUN_STARTS, PartSource, Timeout
+from ..transport import RUN_STARTS, PartSource, Quiet, Timeout
 from .commands import protocol_error
 from .connection import Connection
 from .protocol import CHANNELS, Translator, root_event, run_of
@@ -65,6 +66,8 @@ class WebSocketSource(PartSource):
         self._failure: Optional[LgsyncError] = None
         self._closing = run.closing
         self._pause = _QUIET_SECONDS
+        # How long there was silence before the last beat, and when a frame, or a beat, was there last.
+        self._waited, self._quiet_since = 0.0, connection.last_activity
         self._signs = _SignsOfLife(run, connection, probe_seconds)
         self.last_activity = connection.last_activity
         # Not a method of this object: that would keep it alive.
@@ -170,22 +173,35 @@ class WebSocketSource(PartSource):
 
     def _waited_for(self) -> Optional[Dict[str, Any]]:
         """The next frame, however long it takes to come; None if something else is to be done."""
-        wait = self._timeout()
+        wait = max(0.0, self._timeout() - self._waited)
         patience = None if self.patience is None else self.patience(self)
-        frame = self._connection.receive(wait if patience is None else min(wait, patience))
+        longest = wait if patience is None else min(wait, patience)
+        due = self._next_beat()
+        frame = self._connection.receive(min(longest, due))
         if frame is not None:
+            self._waited, self._quiet_since = 0.0, self._connection.last_activity
             return frame
         if self._connection.ended:
             self._end(None)
         elif self._closing.is_set():
             pass
+        elif due < longest:
+            self._waited, self._quiet_since = self._waited + due, time.monotonic()
+            raise Quiet
         elif patience is not None and patience <= wait:
             raise ConnectionTimeout(
                 f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
             )
         else:
+            self._waited = 0.0
             self._silence()
         return None
+
+    def _next_beat(self) -> float:
+        """In how many seconds one is due."""
+        if self.beat_seconds is None:
+            return math.inf
+        return max(0.0, self._quiet_since + self.beat_seconds - time.monotonic())
 
     def _timeout(self) -> float:
         if self._translator.ended == "interrupted":

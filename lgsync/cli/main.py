@@ -1,82 +1,84 @@
-"""The ``lgsync`` command: finds the subcommand and turns what it raises into one line and an exit code."""
+"""The ``lgsync`` command: runs the subcommand and turns what it raises into one line and an exit code."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from typing import List, Optional
+import traceback
+from typing import TYPE_CHECKING, List, Optional
 
-from .._version import version
-from ..errors import APIStatusError, ConfigurationError, LgsyncError, RunError
-from . import demo
+from ..errors import LgsyncError
+from .codes import BROKEN_PIPE, CTRL_C, DONE, USAGE, WRONG, of_error
+from .extras import INSTALL
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = ["main"]
 
-USAGE, FAILED_RUN, NO_CONNECTION, INTERRUPTED, BROKEN_PIPE = 2, 4, 5, 130, 141
-
-EPILOG = """\
-exit codes:
-  0 done, 2 wrong usage or something is not installed, 4 the run failed,
-  5 no connection to the server, 130 ended by Ctrl-C
-
-example:
-  lgsync demo
-"""
+_COMPLETION = "_LGSYNC_COMPLETE"
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run ``lgsync`` with ``argv`` (default: the process's own) and return its exit code."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if args.command is None:
-        parser.print_help(sys.stderr)
-        return USAGE
     try:
-        code: int = args.run(args)
+        import click
+    except ImportError:
+        return _say(f"the command line needs click, which is not installed: {INSTALL}", USAGE)
+    from .app import lgsync
+    from .options import Invocation
+
+    asked = os.environ.get(_COMPLETION)
+    if asked:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(lgsync, {}, "lgsync", _COMPLETION, asked)
+    words = list(sys.argv[1:] if argv is None else argv)
+    invocation = Invocation()
+    try:
+        with lgsync.make_context("lgsync", words, obj=invocation) as context:
+            if not words:
+                print(lgsync.get_help(context), file=sys.stderr)
+                return USAGE
+            code = lgsync.invoke(context)
         sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return _say("interrupted", INTERRUPTED)
+        return code or DONE
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        return _misused(exc)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", CTRL_C)
     except BrokenPipeError:
         # Whoever read us has enough. What is still buffered would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except LgsyncError as exc:
-        return _say(" ".join(str(exc).split()), _exit_code(exc))
+    except (LgsyncError, OSError) as exc:
+        return _failed(exc, str(exc), of_error(exc) if isinstance(exc, LgsyncError) else WRONG, invocation.debug)
+    except Exception as exc:  # noqa: BLE001 (told, with the way to its traceback; a user is shown none unasked)
+        told = f"this is an error of lgsync itself ({type(exc).__name__}: {exc}); --debug shows where"
+        return _failed(exc, told, WRONG, invocation.debug)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Answers a mistake with the usage, what is wrong, and where the help is."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+def _failed(error: Exception, text: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    return _say(text, code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    layout = argparse.RawDescriptionHelpFormatter
-    description = "The blocking client for LangGraph servers."
-    parser = _Parser(prog="lgsync", description=description, epilog=EPILOG, formatter_class=layout)
-    parser.add_argument("--version", action="version", version=f"lgsync {version()}")
-    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
-    for name, module in {"demo": demo}.items():
-        summary = module.SUMMARY
-        command = commands.add_parser(
-            name, help=summary, description=module.DESCRIPTION, epilog=module.EPILOG, formatter_class=layout
-        )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    return parser
-
-
-def _exit_code(error: LgsyncError) -> int:
-    if isinstance(error, RunError):
-        return FAILED_RUN
-    refused = isinstance(error, APIStatusError) and error.status_code < 500
-    return USAGE if refused or isinstance(error, ConfigurationError) else NO_CONNECTION
+def _misused(error: click.ClickException) -> int:
+    """A mistake is answered with the usage, what is wrong, and where the help is."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return _say(error.format_message(), USAGE)
+    print(context.get_usage(), file=sys.stderr)
+    text = error.format_message().rstrip(".")
+    print(f"{context.command_path}: {text}; see {context.command_path} --help", file=sys.stderr)
+    return USAGE
 
 
 def _say(text: str, code: int) -> int:
-    print(f"lgsync: {text}", file=sys.stderr)
+    from .narrate import clean
+
+    print(f"lgsync: {' '.join(clean(text).split())}", file=sys.stderr)
     return code

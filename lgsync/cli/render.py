@@ -13,16 +13,25 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-__all__ = ["LineBreaker", "Screen", "Stroke", "TerminalScreen", "part_text", "question_text", "snippet"]
+__all__ = ["LineBreaker", "Screen", "Stroke", "TerminalScreen", "json_line", "part_text", "question_text", "snippet"]
 
 _RESULT_LIMIT = 1200
 _WORD_LIMIT = 40
 _WORD = re.compile(r"\n|[^\S\n]+|\S+")
+# Those that JSON leaves as they are, though some terminals obey them.
+_HIGH_CONTROL = re.compile(r"[\x7f-\x9f]")
+
+
+def json_line(data: Any, *, compact: bool = False) -> str:
+    """``data`` as one line of JSON, without a raw control character; ``compact`` as servers send it."""
+    separators = (",", ":") if compact else None
+    written = json.dumps(data, ensure_ascii=False, separators=separators)
+    return _HIGH_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def part_text(event: str, data: Any) -> str:
     """A raw part as the guide's loop prints it, with its data as one line of JSON."""
-    return f"Receiving new event of type: {event}...\n{json.dumps(data, ensure_ascii=False)}\n\n\n"
+    return f"Receiving new event of type: {clean(event)}...\n{json_line(data)}\n\n\n"
 
 
 def question_text(value: Any) -> str:
@@ -129,6 +138,21 @@ class Screen:
         """Show what a paused run asks and read a line; None at the end of input."""
         self.line(f"\nThe run is paused and asks:\n{question}")
         return self._answer()
+
+    def prompt(self) -> Optional[str]:
+        """Read what the user says next; None at the end of input."""
+        self.end()
+        self._write("> ")
+        text = self._answers.readline()
+        if not (text and self._answers.isatty()):
+            self._write(text.rstrip("\n") + "\n")
+        self._line_entered()
+        return text.rstrip("\n") if text else None
+
+    def broken_off(self) -> None:
+        """Ctrl-C was typed: go on in a line of its own."""
+        self._at_line_start = False
+        self.end()
 
     def _said(self, kind: str, text: str) -> None:
         if kind != self._kind:
@@ -267,6 +291,24 @@ class TerminalScreen(Screen):
         self.end()
         self._frame(question, "the run is paused and asks", "yellow")
         return self._answer()
+
+    def prompt(self) -> Optional[str]:
+        self.end()
+        self._write("\n")
+        try:
+            # Imported for what it does to input(): editing, and the lines before.
+            import readline  # noqa: F401
+        except ImportError:
+            return super().prompt()
+        # It must be told what takes no room on the line.
+        start, stop = ("\001\x1b[1;32m\002", "\001\x1b[0m\002") if self._console.color_system else ("", "")
+        try:
+            text: Optional[str] = input(f"{start}> {stop}")
+        except EOFError:
+            self._write("\n")
+            text = None
+        self._line_entered()
+        return text
 
     def _said(self, kind: str, text: str) -> None:
         style = {"text": "", "reasoning": "dim italic"}.get(kind, "cyan")

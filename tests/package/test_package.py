@@ -90,10 +90,10 @@ def test_the_sdist_holds_what_it_takes_to_test_it(source: Path) -> None:
 
 def test_an_installed_wheel_imports_and_its_command_runs(wheel: Path, tmp_path: Path) -> None:
     python = fresh_python(tmp_path)
-    run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", cwd=tmp_path)
 
     assert run(python, "-c", "import lgsync, lgsync.transports; print(lgsync.__name__)", cwd=tmp_path) == "lgsync\n"
-    assert "lgsync" in run(python.parent / "lgsync", "--help", cwd=tmp_path)
+    assert "Usage: lgsync" in run(python.parent / "lgsync", "--help", cwd=tmp_path)
 
 
 def test_an_editable_install_imports_inside_and_outside_the_tree(source: Path, tmp_path: Path) -> None:

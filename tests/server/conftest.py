@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from langgraph_server import Gate, dev_server
+from langgraph_server import Gate, dev_server, server_python
+
+import lgsync.cli
+from lgsync.dev_server import DevServer
 
 _HERE = Path(__file__).parent
 
@@ -32,6 +35,19 @@ def server_url() -> Iterator[str]:
     except LookupError as exc:
         pytest.fail(str(exc), pytrace=False)
     with server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def demo_url() -> Iterator[str]:
+    """A server of the graphs of ``lgsync demo``, whose models do not dawdle."""
+    file = Path(lgsync.cli.__file__).with_name("demo_graph.py")
+    graphs = {name: f"{file}:{name}" for name in ("agent", "ask")}
+    try:
+        python = server_python()
+    except LookupError as exc:
+        pytest.fail(str(exc), pytrace=False)
+    with DevServer(graphs, python=python, env={"LGSYNC_DEMO_SECONDS_PER_TOKEN": "0.002"}) as server:
         yield server.url
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Type
 
 import pytest
+from called import Lgsync
 from langgraph_server import ROOT, Gate, dev_server
 from lgsync.transports.websocket import WebSocketTransport
 from rawserver import until
@@ -390,3 +391,13 @@ def test_a_stream_that_stands_then_shows_all_the_same(transport: str, end: Any, 
                 error = exc
     assert "".join(shown) == WHOLE
     assert type(error) is end
+
+
+def test_doctor_tells_a_key_that_is_refused_from_one_that_is_taken(lgsync: Lgsync, world: World) -> None:
+    refused = lgsync("doctor", "--url", world.url, "--api-key", "lsv2-wrong")
+    assert refused.code == 1
+    assert "wrong  key           the server refuses the key from --api-key (status 401" in refused.out
+    missing = lgsync("doctor", "--url", world.url)
+    assert (missing.code, "asks for a key, and none is set" in missing.out) == (1, True)
+    taken = lgsync("doctor", "--url", world.url, "--api-key", world.keys.issue("bob"))
+    assert (taken.code, "taken, from --api-key" in taken.out) == (0, True)

@@ -8,16 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
-from typing import Iterator, List
+from typing import List
 
 import pytest
 from command_line import alive, on_terminal, run_lgsync, started
-from langgraph_server import server_python
 
-import lgsync.cli
 from lgsync import Client
-from lgsync.dev_server import DevServer
 
 transports = pytest.mark.parametrize("transport", ["sse", "websocket"])
 
@@ -34,16 +30,6 @@ ASK = [
     "The run is paused and asks:",
     "Shall I send this e-mail?",
 ]
-
-
-@pytest.fixture(scope="module")
-def demo_url() -> Iterator[str]:
-    """A server of the demo's own graphs, whose models do not dawdle."""
-    file = Path(lgsync.cli.__file__).with_name("demo_graph.py")
-    graphs = {name: f"{file}:{name}" for name in ("agent", "ask")}
-    pace = {"LGSYNC_DEMO_SECONDS_PER_TOKEN": "0.002"}
-    with DevServer(graphs, python=server_python(), env=pace) as server:
-        yield server.url
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The programs in the README and the guides run as they are pasted, one after the other."""
+"""What the programs of the README print, over both transports. That all pages run: test_pages.py."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def pasted(request: pytest.FixtureRequest, server_url: str, capsys: pytest.Captu
 def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     said = [pasted.said_by(program) for program in programs("README.md")]
-    pasted.names["client"].close()
     first, messages, raw, text, _, completed, asked, _, listed, parsed, resumed = said
     assert first == text == ANSWER
     assert "→ search({'query': 'weather in city0'})" in messages
@@ -54,15 +53,9 @@ def test_every_recipe_of_the_readme_runs(pasted: Pasted, monkeypatch: pytest.Mon
     assert f"ai {ANSWER}" in completed
     assert pasted.names["answer"].text == ANSWER
     assert asked == "draft0 draft1 draft2 final0 final1 final2 "
+    page = pasted.names["app"].test_client().post("/chat").text
+    assert [f'"delta":{{"text":"tok{number} "}}' in page for number in range(6)] == [True] * 6
     assert pasted.names["thread"].thread_id in listed
     assert int(parsed) == len(pasted.names["conversation"].messages) > 0
     assert "tok0 " + resumed == ANSWER
-
-
-def test_every_program_of_the_guide_to_delivery_runs(pasted: Pasted) -> None:
-    pasted.said_by(programs("README.md")[0])
-    said = [pasted.said_by(program) for program in programs("docs/delivery.md")]
     pasted.names["client"].close()
-    _, resumed, _ = said
-    assert resumed == ANSWER
-    assert pasted.names["state"]["messages"][-1]["type"] == "ai"

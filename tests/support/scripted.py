@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from lgsync.parts import StreamPart
-from lgsync.transport import Capabilities, PartSource, Response, RunJoin, RunStart, Timeout, Transport
+from lgsync.transport import Capabilities, PartSource, Quiet, Response, RunJoin, RunStart, Timeout, Transport
 
 THREAD = "11111111-1111-1111-1111-111111111111"
 RUN = "22222222-2222-2222-2222-222222222222"
@@ -22,12 +23,15 @@ Step = Union[StreamPart, BaseException, threading.Event, Callable[[], None]]
 class ScriptedSource(PartSource):
     """Plays steps: a part is given, an exception raised, an Event waited for, a function called."""
 
+    #: A transport need not.
+    heeds_beats = True
+
     def __init__(
         self, steps: Iterable[Step], *, outcome: Optional[str] = None, exact: bool = True, conclusive: bool = True
     ) -> None:
         self.thread_id = THREAD
         self.run_id = RUN
-        self._steps = iter(steps)
+        self._steps: Iterator[Step] = iter(steps)
         self._ending = outcome
         self.exact = exact
         self.conclusive = conclusive
@@ -61,9 +65,13 @@ class ScriptedSource(PartSource):
 
     def _wait_for(self, event: threading.Event) -> None:
         self.waiting.set()
+        quiet_at = None if self.beat_seconds is None or not self.heeds_beats else time.monotonic() + self.beat_seconds
         while not event.wait(0.01):
             if self.closed.is_set():
                 raise StopIteration
+            if quiet_at is not None and time.monotonic() >= quiet_at:
+                self._steps = itertools.chain([event], self._steps)
+                raise Quiet
 
     def close(self) -> None:
         self.closed.set()

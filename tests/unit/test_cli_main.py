@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import pytest
 
 from lgsync import errors
 from lgsync._version import version
 from lgsync.cli import demo
-from lgsync.cli.main import main
 
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def lgsync(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def run(*argv: str) -> Ended:
-        try:
-            code: Any = main(list(argv))
-        except SystemExit as exc:
-            code = exc.code
-        return Ended(code or 0, *capsys.readouterr())
-
-    return run
+GROUPS = ["threads", "runs", "assistants"]
+ALL = [
+    *("demo", "chat", "stream", "join", "graph", "record", "replay", "doctor", "completion"),
+    *GROUPS,
+    *(f"{group} {verb}" for group in GROUPS for verb in ("ls", "show", "rm")),
+]
 
 
 @pytest.fixture
 def demo_raises(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
     def prepare(error: BaseException) -> None:
-        def run(_args: Any) -> int:
+        def run(*_args: Any) -> int:
             raise error
 
         monkeypatch.setattr(demo, "run", run)
@@ -45,8 +35,39 @@ def demo_raises(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], No
 def test_help_names_the_commands_and_gives_an_example(lgsync):
     ended = lgsync("--help")
     assert ended.code == 0
-    assert "demo " in ended.out
-    assert "example:\n  lgsync demo\n" in ended.out
+    for name in ALL:
+        assert f"\n  {name.split()[0]} " in ended.out
+    assert "Examples:\n    lgsync demo\n" in ended.out
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_of_every_command_fits_a_terminal_and_ends_with_an_example(lgsync, name):
+    ended = lgsync(*name.split(), "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert re.search(r"\n  Examples?:\n(    \S.*\n)+$", ended.out)
+    assert max(len(line) for line in ended.out.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("completion", *GROUPS)])
+def test_every_command_has_the_common_options(lgsync, name):
+    out = lgsync(*name.split(), "--help").out
+    for option in ("--url", "--api-key", "--transport", "--timeout", "--json", "--no-color", "--debug"):
+        assert f"\n  {option} " in out
+
+
+def test_help_of_lgsync_imports_no_command():
+    show = "import sys; from lgsync.cli.main import main; main(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", show], stdout=subprocess.PIPE, check=True)
+    modules = done.stdout.decode().splitlines()[-1]
+    for module in ("lgsync.cli.demo", "lgsync.cli.chat", "lgsync.models", "rich"):
+        assert f"'{module}'" not in modules
+
+
+def test_without_click_one_line_says_how_to_install_it(lgsync, monkeypatch):
+    monkeypatch.setitem(sys.modules, "click", None)
+    ended = lgsync("--help")
+    assert (ended.code, ended.out) == (2, "")
+    assert re.fullmatch(r"lgsync: [^\n]*click, which is not installed: pip install 'lgsync\[cli\]'[^\n]*\n", ended.err)
 
 
 def test_help_of_the_demo_explains_every_option_and_ends_with_examples(lgsync):
@@ -54,19 +75,18 @@ def test_help_of_the_demo_explains_every_option_and_ends_with_examples(lgsync):
     for option in ("transport", "raw", "interrupt", "url", "assistant", "api-key", "message", "no-color"):
         assert f"--{option}" in out
     assert "LGSYNC_SERVER_PYTHON" in out
-    assert out.rstrip().splitlines()[-1].startswith("  lgsync demo --url")
-    assert max(len(line) for line in out.splitlines()) <= 80
+    assert out.rstrip().splitlines()[-1].startswith("    lgsync demo --url")
 
 
 def test_version_is_that_of_the_package(lgsync):
-    assert lgsync("--version") == Ended(0, f"lgsync {version()}\n", "")
+    assert lgsync("--version") == (0, f"lgsync {version()}\n", "")
 
 
 @pytest.mark.parametrize("argv", [(), ("nope",), ("demo", "--nope"), ("demo", "--transport", "pigeon")])
 def test_what_is_not_understood_shows_the_help_and_exits_with_2(lgsync, argv):
     ended = lgsync(*argv)
     assert (ended.code, ended.out) == (2, "")
-    assert "usage: lgsync" in ended.err
+    assert "Usage: lgsync" in ended.err
 
 
 @pytest.mark.parametrize("option", ["--assistant", "--api-key"])
@@ -93,7 +113,27 @@ def test_an_option_for_ones_own_server_needs_its_url(lgsync, option):
 def test_an_error_is_one_line_and_an_exit_code(lgsync, demo_raises, error, code):
     demo_raises(error)
     ended = lgsync("demo")
-    assert ended == Ended(code, "", f"lgsync: {error if str(error) else 'interrupted'}\n")
+    assert ended == (code, "", f"lgsync: {error if str(error) else 'interrupted'}\n")
+
+
+def test_debug_shows_the_traceback_and_no_other_way_does(lgsync, demo_raises):
+    demo_raises(errors.RunError("the run failed"))
+    assert "Traceback" not in lgsync("demo").err
+    shown = lgsync("demo", "--debug").err
+    assert "Traceback" in shown
+    assert shown.endswith("lgsync: the run failed\n")
+
+
+def test_a_fault_of_lgsync_itself_is_one_line_too(lgsync, demo_raises):
+    demo_raises(KeyError("thing"))
+    ended = lgsync("demo")
+    assert ended.code == 1
+    assert re.fullmatch(r"lgsync: this is an error of lgsync itself \(KeyError: 'thing'\); --debug [^\n]*\n", ended.err)
+
+
+def test_control_characters_in_an_error_do_not_reach_the_terminal(lgsync, demo_raises):
+    demo_raises(errors.RunError("the \x1b[31mrun\x9b31m failed"))
+    assert lgsync("demo").err == "lgsync: the [31mrun31m failed\n"
 
 
 def test_an_error_of_several_lines_is_told_on_one(lgsync, demo_raises):
@@ -130,7 +170,7 @@ def test_a_missing_rich_is_told_with_the_command_that_installs_it(lgsync, monkey
     monkeypatch.setenv("TERM", "xterm")
     ended = lgsync("demo", "--url", "http://localhost:1")
     assert (ended.code, ended.out) == (2, "")
-    assert "rich, which is not installed: pip install 'lgsync[demo]'" in ended.err
+    assert "rich, which is not installed: pip install 'lgsync[cli]'" in ended.err
 
 
 def test_without_a_terminal_rich_is_not_needed(lgsync, monkeypatch):

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("module", ["websockets", "rich", "lgsync.transports", "lgsync.dev_server", "lgsync.cli"])
+@pytest.mark.parametrize(
+    "module", ["websockets", "click", "rich", "lgsync.transports", "lgsync.dev_server", "lgsync.cli"]
+)
 def test_importing_lgsync_does_not_import(module: str, tmp_path: Path) -> None:
     show = f"import sys, lgsync; print({module!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", show], stdout=subprocess.PIPE, cwd=tmp_path, check=True)

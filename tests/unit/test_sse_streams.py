@@ -26,7 +26,7 @@ from lgsync.errors import (
     ResponseError,
 )
 from lgsync.parts import StreamPart
-from lgsync.transport import PartSource, RunJoin, RunStart, Timeout, TransportConfig
+from lgsync.transport import PartSource, Quiet, RunJoin, RunStart, Timeout, TransportConfig
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -554,3 +554,95 @@ def test_nothing_is_at_hand_of_a_stream_that_was_closed() -> None:
         assert next(stream.source).data == 1
         stream.source.close()
         assert stream.source.at_hand() == []
+
+
+# Beats, for a reader that wants to know of silence
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_beats_between_two_parts_lose_nothing(
+    encrypted: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = [threading.Event(), threading.Event()]
+
+    def body(connection: Connection) -> None:
+        connection.start_stream()
+        connection.chunk(b"data: 1\n\n")
+        for number, each in enumerate(go_on, 2):
+            assert each.wait(PATIENCE)
+            connection.chunk(b"data: ")
+            connection.chunk(b"%d\n\n" % number)
+        connection.end()
+
+    tls = None
+    if encrypted:
+        files = tls_contexts(tmp_path)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", files.ca_file)
+        tls = files.server
+    with Stream(body, tls=tls) as stream:
+        stream.source.beat_seconds = 0.05
+        given: List[Any] = []
+        quiet = 0
+        while len(given) < 3 and quiet < 1000:
+            try:
+                given.append(next(stream.source).data)
+            except Quiet:
+                quiet += 1
+                if given:
+                    go_on[len(given) - 1].set()
+        assert given == [1, 2, 3]
+        assert quiet >= 2
+        assert list(stream.source) == []
+
+
+def test_what_came_together_is_given_before_any_beat() -> None:
+    with Stream(body_of(b"data: 1\n\ndata: 2\n\n", b"data: 3\n\n", end="open")) as stream:
+        stream.source.beat_seconds = PATIENCE
+        begun = time.monotonic()
+        assert [next(stream.source).data for _ in range(3)] == [1, 2, 3]
+        assert time.monotonic() - begun < PATIENCE / 2
+
+
+@pytest.mark.parametrize(("framing", "gzip"), [("close", False), ("chunked", True)])
+def test_where_silence_cannot_be_told_heartbeats_are_beats(framing: str, gzip: bool) -> None:
+    enough = threading.Event()
+
+    def body(connection: Connection) -> None:
+        connection.start_stream(framing=framing, gzip=gzip)
+        connection.chunk(b"data: 1\n\n")
+        while not enough.wait(0.02):
+            connection.chunk(b": heartbeat\n\n")
+        connection.end()
+
+    with Stream(body) as stream:
+        assert next(stream.source).data == 1
+        stream.source.beat_seconds = 0.05
+        for _ in range(2):
+            with pytest.raises(Quiet):
+                next(stream.source)
+        assert stream.source.heartbeats >= 2
+        enough.set()
+
+
+def test_a_connection_that_is_dead_is_noticed_between_beats() -> None:
+    with Stream(body_of(b"data: 1\n\n", end="open")) as stream:
+        stream.source.beat_seconds = 0.05
+        end = time.monotonic() + 0.3
+        stream.source.patience = lambda _: max(0.0, end - time.monotonic())
+        assert next(stream.source).data == 1
+        with pytest.raises(ConnectionTimeout):
+            while True:
+                with contextlib.suppress(Quiet):
+                    next(stream.source)
+
+
+def test_closing_frees_a_reader_that_waits_for_a_beat() -> None:
+    with Stream(body_of(b"data: 1\n\n", end="open")) as stream:
+        assert next(stream.source).data == 1
+        stream.source.beat_seconds = PATIENCE
+        begun = time.monotonic()
+        closing = threading.Timer(0.1, stream.source.close)
+        closing.start()
+        assert list(stream.source) == []
+        assert time.monotonic() - begun < PATIENCE / 2
+        closing.join()

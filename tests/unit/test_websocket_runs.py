@@ -21,7 +21,7 @@ from lgsync.errors import (
     UnprocessableEntityError,
 )
 from lgsync.parts import StreamPart
-from lgsync.transport import PartSource, RunJoin, Timeout, TransportConfig
+from lgsync.transport import PartSource, Quiet, RunJoin, Timeout, TransportConfig
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -299,6 +299,27 @@ def test_a_finished_run_whose_end_was_not_said_ends_as_its_status_says() -> None
         source = server.transport(probe_seconds=0.02).open_run(server.start())
         server.run_is("success")
         run_of(source, server, tape.running())
+        assert source.outcome == "success"
+
+
+def test_beats_lose_nothing_and_put_no_question_off() -> None:
+    tape = Tape()
+    with ThreadServer() as server:
+        source = server.transport(probe_seconds=0.1).open_run(server.start())
+        server.run_is("success")
+        source.beat_seconds = 0.03
+        peer = server.peer()
+        peer.confirm()
+        peer.send(tape.running(), *tape.said("m1", "Hel", "lo"))
+        parts: List[StreamPart] = []
+        quiet = 0
+        while source.outcome is None:
+            try:
+                parts.extend(source)
+            except Quiet:
+                quiet += 1
+        assert texts(parts) == ["Hel", "lo"]
+        assert quiet >= 2
         assert source.outcome == "success"
 
 

@@ -1,0 +1,136 @@
+"""A run, shown as it streams, in the format that was asked for."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Sequence, Tuple
+
+from ..errors import LgsyncError
+from .narrate import FINISHED, Ended, Narrator, Note, Piece, Said, clean
+from .render import Screen, json_line, part_text
+
+if TYPE_CHECKING:
+    from ..accumulate import Message
+    from ..run_stream import RunStream
+
+__all__ = ["FORMATS", "GUIDE", "RunView"]
+
+#: What the AI says; the messages with their tools; the server's parts; and what happens, as JSON lines.
+FORMATS = ("text", "messages", "parts", "json")
+
+#: Stands for the parts as the guide's Python prints them; ``parts`` is as its curl pipeline does.
+GUIDE = "guide"
+
+
+class RunView:
+    """Shows one run after the other. ``output_tokens`` sums what their models reported, where messages are told."""
+
+    def __init__(self, form: str, screen: Screen, modes: Sequence[str] = ()) -> None:
+        self._screen = screen
+        self._modes = tuple(modes)
+        self._narrator = Narrator()
+        self._form = form
+        shows: Dict[str, Callable[[RunStream], Iterator[None]]] = {
+            "text": self._text,
+            "messages": self._messages,
+            "json": self._json,
+        }
+        self._show = shows.get(form, self._parts)
+
+    @property
+    def output_tokens(self) -> int:
+        return self._narrator.output_tokens
+
+    @property
+    def options(self) -> Dict[str, Any]:
+        """How a run has to be streamed to be shown."""
+        if self._show == self._parts:
+            return {"stream_mode": list(self._modes) or ["messages"]}
+        needed = {"stream_mode": ["messages-tuple", "updates", *self._modes]} if self._modes else {}
+        return {"stream_subgraphs": True, **needed}
+
+    def show(self, run: RunStream) -> Iterator[None]:
+        """Show ``run`` to its end; a step for each thing that was shown. Raises what the run raises."""
+        return self._show(run)
+
+    def stop(self) -> None:
+        """Show what is held back still, of a run that is shown no further."""
+        self._tell(self._narrator.close())
+        self._screen.end()
+
+    def _messages(self, run: RunStream) -> Iterator[None]:
+        for message in run.messages(namespaces="all"):
+            self._tell(self._narrator.feed(message))
+            yield
+        self._tell(self._narrator.close())
+
+    def _text(self, run: RunStream) -> Iterator[None]:
+        for message in run.messages():
+            self._tell(_text_only(self._narrator.feed(message)))
+            yield
+        self._tell(_text_only(self._narrator.close()))
+
+    def _parts(self, run: RunStream) -> Iterator[None]:
+        for part in run:
+            _write(part_text(part.event, part.data) if self._form == GUIDE else _piped(part.event, part.data))
+            yield
+
+    def _json(self, run: RunStream) -> Iterator[None]:
+        _tell_event("run", thread_id=run.thread_id, run_id=run.run_id)
+        try:
+            views = self._views(run)
+            for name, item in views:
+                if name != "messages":
+                    _tell_event(name, data=item)
+                else:
+                    _tell_message(item)
+                yield
+        except LgsyncError as exc:
+            _tell_event("error", error=type(exc).__name__, message=str(exc))
+            raise
+        for interrupt in run.interrupts:
+            _tell_event("interrupt", id=interrupt.id, value=interrupt.value)
+        _tell_event("end", outcome=run.outcome, usage=run.usage)
+
+    def _views(self, run: RunStream) -> Iterator[Tuple[str, Any]]:
+        shown = [mode for mode in self._modes if not mode.startswith("messages")]
+        if shown:
+            return run.views("messages", *shown)
+        return (("messages", message) for message in run.messages(namespaces="all"))
+
+    def _tell(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            self._screen.show(piece)
+
+
+def _text_only(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        if isinstance(piece, Said) and piece.kind == "text":
+            yield piece
+        elif isinstance(piece, (Ended, Note)):
+            # What is remarked on is told anew, in a line of its own.
+            yield Ended()
+
+
+def _piped(event: str, data: Any) -> str:
+    """A part as the guide's ``curl | sed | awk`` prints it."""
+    return f"Receiving event of type: {clean(event)}...\n{json_line(data, compact=True)}\n\n"
+
+
+def _tell_message(message: Message) -> None:
+    place = {"namespace": list(message.namespace)} if message.namespace else {}
+    said = {"text": message.delta.text, "reasoning": message.delta.reasoning}
+    grown = {name: text for name, text in said.items() if text}
+    if grown and message.type == "ai":
+        _tell_event("delta", id=message.id, **grown, **place)
+    if message.status in FINISHED:
+        _tell_event("message", status=message.status, message=message.to_dict(), **place)
+
+
+def _tell_event(event: str, **fields: Any) -> None:
+    _write(json_line({"event": event, **fields}) + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -1,0 +1,173 @@
+"""``lgsync chat`` without a terminal: what each line does, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from small_server import RUN, THREAD, SmallServer, as_events, as_json, thread_routes
+
+OTHER = "44444444-4444-4444-4444-444444444444"
+METADATA = ("metadata", {"run_id": RUN, "attempt": 1})
+QUESTION = {"id": "i1", "value": "Shall I?"}
+PAUSED = as_events(METADATA, ("updates", {"__interrupt__": [QUESTION]}))
+
+
+def saying(text: str, message_id: str = "m1") -> Any:
+    message = {"type": "AIMessageChunk", "id": message_id, "content": text, "chunk_position": "last"}
+    return as_events(METADATA, ("messages", [message, {}]))
+
+
+def sent_to(server: SmallServer) -> List[Dict[str, Any]]:
+    return [asked.body for asked in server.asked if asked.path.endswith("/runs/stream")]
+
+
+def said(server: SmallServer) -> List[str]:
+    return [body["input"]["messages"][0]["content"] for body in sent_to(server)]
+
+
+def test_each_line_is_said_on_one_thread_and_its_answer_shown(lgsync):
+    with SmallServer(thread_routes(saying("Hello!"), saying("Bye!", "m2"))) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="hi\n\nso long\n")
+        streams = [path for path in server.paths("POST") if path.endswith("/runs/stream")]
+    assert (ended.code, ended.err) == (0, "")
+    assert "> hi\nHello!\n" in ended.out
+    assert "> so long\nBye!\n" in ended.out
+    assert streams == [f"/threads/{THREAD}/runs/stream"] * 2
+
+
+def test_a_line_that_ends_with_a_backslash_goes_on_in_the_next(lgsync):
+    with SmallServer(thread_routes(saying("Hello!"))) as server:
+        lgsync("chat", "agent", "--url", server.url, stdin="one\\\ntwo\n")
+        assert said(server) == ["one\ntwo"]
+
+
+def test_a_question_is_answered_by_the_next_line(lgsync):
+    with SmallServer(thread_routes(PAUSED, saying("Done."), state={"interrupts": [QUESTION]})) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="go\nyes\n")
+        assert sent_to(server)[1]["command"] == {"resume": "yes"}
+    assert "Shall I?\nyour answer: yes\nDone.\n" in ended.out
+
+
+def test_a_question_that_stays_open_is_exit_code_3(lgsync):
+    with SmallServer(thread_routes(PAUSED)) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="go\n")
+    assert ended.code == 3
+    assert "/answer asks again" in ended.out
+
+
+def test_a_thread_that_is_paused_asks_as_soon_as_it_is_opened(lgsync):
+    with SmallServer(thread_routes(saying("Done."), state={"interrupts": [QUESTION]})) as server:
+        ended = lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin="yes\n")
+        assert sent_to(server)[0]["command"] == {"resume": "yes"}
+    assert ended.out.index("Shall I?") < ended.out.index("Done.")
+
+
+def test_a_failed_run_ends_a_chat_that_nobody_watches(lgsync):
+    failed = as_events(METADATA, ("error", {"error": "ValueError", "message": "boom"}))
+    with SmallServer(thread_routes(failed, status="error")) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="go\nmore\n")
+        assert said(server) == ["go"]
+    assert ended.code == 4
+    assert "boom" in ended.err
+
+
+def test_thread_tells_which_it_is_and_goes_to_another(lgsync):
+    with SmallServer(thread_routes(saying("Hello!"))) as server:
+        out = lgsync("chat", "agent", "--url", server.url, stdin=f"/thread\n/thread {OTHER}\nhi\n").out
+        assert server.paths("POST")[-1] == f"/threads/{OTHER}/runs/stream"
+    assert f"> /thread\n{THREAD}\n" in out
+    assert f"agent on thread {OTHER}" in out
+
+
+def test_new_begins_another_thread(lgsync):
+    made = iter([THREAD, OTHER])
+    routes = {**thread_routes(saying("Hello!")), ("POST", "/threads"): lambda _: as_json({"thread_id": next(made)})}
+    with SmallServer(routes) as server:
+        lgsync("chat", "agent", "--url", server.url, stdin="/new\nhi\n")
+        assert server.paths("POST")[-1] == f"/threads/{OTHER}/runs/stream"
+
+
+MESSAGES = [
+    {"type": "human", "id": "h", "content": "hi"},
+    {"type": "ai", "id": "a", "content": "hello", "tool_calls": [{"name": "f", "args": {"x": 1}, "id": "c"}]},
+    {"type": "tool", "id": "t", "content": "done", "name": "f", "tool_call_id": "c"},
+]
+
+
+def test_history_shows_the_threads_messages(lgsync):
+    with SmallServer(thread_routes(state={"values": {"messages": MESSAGES}})) as server:
+        out = lgsync("chat", "agent", "--url", server.url, stdin="/history\n").out
+    assert "you: hi\n\nhello\ncall: f(x=1)\nf returned: done\n" in out
+
+
+def test_retry_runs_again_from_where_the_last_input_was_taken(lgsync):
+    history = [
+        {"values": {}, "metadata": {"source": "loop"}, "checkpoint": {"checkpoint_id": "c2"}},
+        {"values": {}, "metadata": {"source": "input"}, "checkpoint": {"checkpoint_id": "c1"}},
+        {"values": {}, "metadata": {"source": "input"}, "checkpoint": {"checkpoint_id": "c0"}},
+    ]
+    routes = {**thread_routes(saying("Hello!")), ("POST", "/history"): as_json(history)}
+    with SmallServer(routes) as server:
+        assert lgsync("chat", "agent", "--url", server.url, stdin="/retry\n").code == 0
+        (body,) = sent_to(server)
+    assert (body.get("input"), body["checkpoint_id"]) == (None, "c1")
+
+
+def test_retry_has_nothing_to_do_on_a_new_thread(lgsync):
+    routes = {**thread_routes(), ("POST", "/history"): as_json([])}
+    with SmallServer(routes) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="/retry\n")
+    assert (ended.code, ended.err) == (2, "lgsync: Nothing was said yet that could be tried again\n")
+
+
+@pytest.mark.parametrize("name", ["talk.md", "talk.json"])
+def test_save_writes_the_messages_in_the_form_that_the_name_asks_for(lgsync, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with SmallServer(thread_routes(state={"values": {"messages": MESSAGES}})) as server:
+        # What this chat has written itself it may write again.
+        ended = lgsync("chat", "agent", "--url", server.url, stdin=f"/save {path}\n/save {path}\n")
+    assert ended.code == 0
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        assert [message["content"] for message in json.loads(text)] == ["hi", "hello", "done"]
+    else:
+        assert text == (
+            f"# Thread {THREAD}\n\n## human\n\nhi\n\n## ai\n\nhello\n\n    f(x=1)\n\n## tool (f)\n\n    done\n"
+        )
+
+
+def test_save_writes_over_nothing(lgsync, tmp_path: Path) -> None:
+    path = tmp_path / "mine.md"
+    path.write_text("precious")
+    with SmallServer(thread_routes(state={"values": {"messages": MESSAGES}})) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin=f"/save {path}\n")
+    assert ended.code == 2
+    assert "is there already" in ended.err
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("word", ["/quit", "/exit"])
+def test_quit_leaves(lgsync, word):
+    with SmallServer(thread_routes()) as server:
+        assert lgsync("chat", "agent", "--url", server.url, stdin=f"{word}\nhi\n").code == 0
+        assert sent_to(server) == []
+
+
+def test_help_lists_the_commands_and_an_unknown_one_is_told(lgsync):
+    with SmallServer(thread_routes()) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="/help\n/nope\nhi\n")
+        assert sent_to(server) == []
+    for name in ("/thread", "/new", "/history", "/retry", "/answer", "/save", "/quit"):
+        assert f"\n{name}" in ended.out
+    assert (ended.code, ended.err) == (2, "lgsync: There is no /nope; /help lists what there is\n")
+
+
+def test_as_json_standard_output_has_nothing_else(lgsync):
+    with SmallServer(thread_routes(saying("Hello!"))) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, "--json", stdin="hi\n")
+    events = [json.loads(line)["event"] for line in ended.out.splitlines()]
+    assert events == ["run", "delta", "message", "end"]
+    assert f"on thread {THREAD}" in ended.err

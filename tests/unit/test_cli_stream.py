@@ -1,0 +1,222 @@
+"""``lgsync stream`` and ``lgsync join``: what is sent, what is shown in each format, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import Any, List
+
+import pytest
+from rawserver import refused_port
+from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, thread_routes
+
+from lgsync.cli.render import json_line
+
+METADATA = ("metadata", {"run_id": RUN, "attempt": 1})
+
+
+def chunk(text: Any, message_id: str = "m1", **more: Any) -> Any:
+    message = {"type": "AIMessageChunk", "id": message_id, "content": text, **more}
+    return ("messages", [message, {"langgraph_node": "agent"}])
+
+
+HELLO = [METADATA, chunk("Hel"), chunk("lo \x1b[31m", chunk_position="last"), ("updates", {"agent": None})]
+TOOL = ("messages", [{"type": "tool", "id": "t1", "content": "57", "name": "look", "tool_call_id": "c"}, {}])
+PAUSED = [METADATA, ("updates", {"__interrupt__": [{"id": "i1", "value": {"question": "Shall\nI?"}}]})]
+FAILED = [METADATA, chunk("half"), ("error", {"error": "ValueError", "message": "boom"})]
+IS_PAUSED = {"tasks": [{"id": "x", "name": "n", "interrupts": [{"id": "i1", "value": {"question": "Shall\nI?"}}]}]}
+
+
+def lines(out: str) -> List[Any]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_text_is_what_the_ai_says_and_nothing_else(lgsync):
+    thought = chunk([{"type": "reasoning", "reasoning": "hm", "index": 0}], "m0", chunk_position="last")
+    with SmallServer(thread_routes(as_events(METADATA, thought, TOOL, *HELLO[1:]))) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--format", "text")
+    assert ended == (0, "Hello [31m\n", "")
+
+
+def test_messages_tell_tools_and_reasoning_too(lgsync):
+    thought = chunk([{"type": "reasoning", "reasoning": "hm", "index": 0}], "m0", chunk_position="last")
+    with SmallServer(thread_routes(as_events(METADATA, thought, TOOL, *HELLO[1:]))) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--format", "messages")
+    assert ended.out.splitlines() == ["reasoning: hm", "look returned: 57", "Hello [31m"]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--format", "json")])
+def test_a_program_gets_json_lines(lgsync, options):
+    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, *options)
+    run, first, second, message, end = lines(ended.out)
+    assert run == {"event": "run", "thread_id": THREAD, "run_id": RUN}
+    assert [first["text"], second["text"]] == ["Hel", "lo \x1b[31m"]
+    assert (message["event"], message["message"]["content"]) == ("message", "Hello \x1b[31m")
+    assert end == {"event": "end", "outcome": "success", "usage": None}
+    assert "\x1b" not in ended.out
+
+
+@pytest.mark.skipif(not (shutil.which("sed") and shutil.which("awk")), reason="the pipeline needs sed and awk")
+def test_parts_are_printed_as_the_guides_pipeline_prints_the_same_bytes(lgsync):
+    stream = as_events(
+        METADATA,
+        ("messages/metadata", {"m1": {"metadata": {"a": "ü \u2028"}}}),
+        ("messages/partial", [{"content": ""}]),
+    )
+    awk = r"""
+     /^event:/ {
+         if (data_content != "") {
+             print data_content "\n"
+         }
+         sub(/^event: /, "Receiving event of type: ", $0)
+         printf "%s...\n", $0
+         data_content = ""
+     }
+     /^data:/ {
+         sub(/^data: /, "", $0)
+         data_content = $0
+     }
+     END {
+         if (data_content != "") {
+             print data_content "\n"
+         }
+     }
+     """
+    piped = subprocess.run(["sed", r"s/\r$//"], input=stream.body, capture_output=True, check=True).stdout
+    guide = subprocess.run(["awk", awk], input=piped, capture_output=True, check=True).stdout.decode()
+    with SmallServer(thread_routes(stream)) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--format", "parts")
+        (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
+    assert ended.out == guide
+    assert asked.body["stream_mode"] == ["messages"]
+
+
+def test_the_modes_that_are_asked_for_are_shown_as_json_too(lgsync):
+    values = ("values", {"messages": [], "step": 1})
+    with SmallServer(thread_routes(as_events(METADATA, values))) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--mode", "values")
+    assert {"event": "values", "data": values[1]} in lines(ended.out)
+
+
+@pytest.mark.parametrize(
+    ("argv", "stdin", "sent"),
+    [
+        (["hi"], "", {"messages": [{"role": "user", "content": "hi"}]}),
+        (["-"], "from\nthere\n", {"messages": [{"role": "user", "content": "from\nthere"}]}),
+        (['{"topic": "x"}'], "", {"topic": "x"}),
+        (["-"], '{"topic": 1}', {"topic": 1}),
+    ],
+)
+def test_input_is_text_or_a_json_object_or_comes_from_standard_input(lgsync, argv, stdin, sent):
+    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+        ended = lgsync("stream", "agent", *argv, "--url", server.url, stdin=stdin)
+        (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
+    assert ended.code == 0
+    assert asked.body["input"] == sent
+
+
+def test_config_and_context_are_sent_as_they_are(lgsync):
+    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+        lgsync("stream", "agent", "hi", "--url", server.url, "--config", '{"tags": ["a"]}', "--context", '{"b": 1}')
+        (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
+    assert (asked.body["config"], asked.body["context"]) == ({"tags": ["a"]}, {"b": 1})
+
+
+def test_a_paused_run_is_exit_code_3_and_tells_what_it_asks_and_how_to_answer(lgsync):
+    with SmallServer(thread_routes(as_events(*PAUSED), state=IS_PAUSED)) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url)
+    assert ended.code == 3
+    assert lines(ended.out)[-2:] == [
+        {"event": "interrupt", "id": "i1", "value": {"question": "Shall\nI?"}},
+        {"event": "end", "outcome": "interrupted", "usage": None},
+    ]
+    assert ended.err.splitlines() == [
+        "lgsync: the run is paused and asks: Shall I?",
+        f"lgsync: answer with: lgsync stream agent --thread {THREAD} --resume ANSWER",
+    ]
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("yes", "yes"), ('{"type": "approve"}', {"type": "approve"})])
+def test_resume_answers_a_paused_run(lgsync, answer, sent):
+    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+        ended = lgsync("stream", "agent", "--thread", THREAD, "--resume", answer, "--url", server.url)
+        (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
+    assert ended.code == 0
+    assert asked.body["command"] == {"resume": sent}
+
+
+@pytest.mark.parametrize("form", ["text", "messages", "parts", "json"])
+def test_a_failed_run_is_exit_code_4_after_what_it_said(lgsync, form):
+    with SmallServer(thread_routes(as_events(*FAILED), status="error")) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--format", form)
+    assert ended.code == 4
+    assert ended.err.startswith("lgsync: Run ")
+    assert "ValueError: boom" in ended.err
+    assert ("Receiving event of type: error" if form == "parts" else "half") in ended.out
+
+
+def test_a_cancelled_run_is_exit_code_4(lgsync):
+    with SmallServer(thread_routes(as_events(*HELLO), status="interrupted")) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--format", "text")
+    assert (ended.code, ended.err) == (4, "lgsync: the run was cancelled\n")
+
+
+@pytest.mark.parametrize("argv", [("stream", "agent", "hi"), ("join", THREAD), ("threads", "ls"), ("graph", "agent")])
+def test_where_nobody_listens_is_exit_code_5_and_one_line(lgsync, argv):
+    ended = lgsync(*argv, "--url", f"http://127.0.0.1:{refused_port()}")
+    assert (ended.code, ended.out) == (5, "")
+    assert ended.err.count("\n") == 1
+
+
+def test_the_environment_names_the_server(lgsync, monkeypatch):
+    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+        monkeypatch.setenv("LANGGRAPH_URL", server.url)
+        assert lgsync("stream", "agent", "hi", "--format", "text").code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["agent"], "INPUT is missing"),
+        (["agent", "-"], "Standard input was empty"),
+        (["agent", '{"a"'], "is not JSON"),
+        (["agent", "hi", "--resume", "x"], "--resume answers a paused run"),
+        (["agent", "hi", "--config", "[1]"], "no object"),
+        (["agent", "hi", "--config", "x"], "is not JSON"),
+        (["agent", "hi", "--json", "--format", "text"], "--json is --format json"),
+        (["agent", "hi", "--format", "text", "--mode", "values"], "--mode is for --format parts and json"),
+        (["agent", "hi", "--transport", "pigeon"], "pigeon"),
+        (["agent", "hi", "--timeout", "0"], "--timeout"),
+        (["agent", "hi", "--mode", "nonsense"], "nonsense"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_sent(lgsync, argv, says):
+    with SmallServer({("POST", "/threads"): as_json({"thread_id": THREAD})}) as server:
+        ended = lgsync("stream", *argv, "--url", server.url)
+        sent = [path for path in server.paths("POST") if path != "/threads"]
+    assert (ended.code, ended.out, sent) == (2, "", [])
+    assert says in ended.err
+
+
+def test_join_shows_the_run_that_is_at_work(lgsync):
+    routes = {
+        ("GET", f"/runs/{RUN}/stream"): as_events(*HELLO),
+        ("GET", f"/threads/{THREAD}/runs"): lambda asked: as_json([{"run_id": RUN, "status": "running"}]),
+        **thread_routes(),
+    }
+    with SmallServer(routes) as server:
+        ended = lgsync("join", THREAD, "--url", server.url, "--format", "text")
+    assert ended == (0, "Hello [31m\n", "")
+
+
+def test_an_answer_that_is_no_stream_is_exit_code_5(lgsync):
+    page = Answer(200, b"<html><title>Welcome</title></html>", "text/html")
+    with SmallServer({("POST", "/threads"): page}) as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url)
+    assert (ended.code, ended.out) == (5, "")
+
+
+def test_json_has_no_raw_control_character():
+    assert json_line({"a": "\x1b\x7f\x9b"}) == '{"a": "\\u001b\\u007f\\u009b"}'
