@@ -14,7 +14,7 @@ import functools
 import time
 from collections import deque
 from enum import Enum
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, TypeVar, Union
 
 from .closing import Closing
 from .cursor import Cursor, Place
@@ -41,6 +41,8 @@ from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
 __all__ = ["ATTEMPT", "Beat", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
+
+T = TypeVar("T")
 
 #: How long an attempt to join, or a question about the run, may take; then it is tried again.
 ATTEMPT = Timeout(5.0, 10.0)
@@ -327,7 +329,7 @@ class Delivery:
         """The join, tried a few times: the run is over, and its state is there; None if it cannot be had."""
         for _ in range(_LOOKS):
             try:
-                return self._closing.call(functools.partial(self._join, position), _close)
+                return self._cuttably(functools.partial(self._join, position), _close)
             except LgsyncError as exc:
                 self._check_deadline(exc)
                 verdict = self._policy.lost(exc, time.monotonic())
@@ -404,7 +406,7 @@ class Delivery:
         while not self._pause(error, retry):
             join = self._policy.rejoining()
             try:
-                source = self._closing.call(functools.partial(self._join, join.position), _close)
+                source = self._cuttably(functools.partial(self._join, join.position), _close)
             except NotFoundError as exc:
                 self._find_out_why_gone(exc)
                 return
@@ -440,6 +442,10 @@ class Delivery:
         tell_of_pause(seconds, error, self.run_id)
         left = self._deadline.remaining()
         return self._closing.wait(seconds if left is None else min(left, seconds))
+
+    def _cuttably(self, call: Callable[[], T], discard: Optional[Callable[[T], None]] = None) -> Optional[T]:
+        """What a call to the server gives; None as soon as the stream is closed."""
+        return self._closing.call(call, discard, cuttable=self._rest.transport.cuttable)
 
     def _join(self, position: Optional[str]) -> PartSource:
         with self.span.opening(again=True) as call:
@@ -562,7 +568,7 @@ class Delivery:
         streaming = not self._closing.is_set()
         while True:
             try:
-                answer = self._closing.call(lambda: [self._call(method, path, json)]) if streaming else None
+                answer = self._cuttably(lambda: [self._call(method, path, json)]) if streaming else None
                 if answer is None:
                     if streaming:
                         raise ClientClosed(f"The stream of run {self.run_id} was closed")

@@ -11,14 +11,14 @@ import threading
 import time
 from typing import Callable, Generic, List, Optional, TypeVar
 
-__all__ = ["Flag", "Work", "done_within", "freed_by"]
+from .cutting import Cut, CuttableCall, begin, current, freed_by
+
+__all__ = ["Flag", "Work", "done_aside", "done_within"]
 
 T = TypeVar("T")
 
 # An interrupt from the keyboard that comes just before a wait begins is heard only when that wait ends.
 _LONGEST_WAIT = 0.5
-
-_here = threading.local()
 
 
 class Flag:
@@ -68,6 +68,10 @@ class Work(Generic[T]):
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(self._run,), name="lgsync-asking", daemon=True).start()
 
+    def end(self) -> None:
+        """Free the one that waits for it."""
+        self.wake.set()
+
     def taken(self) -> List[T]:
         """What the work came to, or nothing if it is not over; raises what it raised."""
         with self._lock:
@@ -100,7 +104,7 @@ class Work(Generic[T]):
             cut()
 
     def _run(self) -> None:
-        _here.work = self
+        begin(self)
         try:
             result = self._work()
             with self._lock:
@@ -124,21 +128,33 @@ class Work(Generic[T]):
 def done_within(
     seconds: float, work: Callable[[], T], discard: Callable[[T], None], too_late: Callable[[], BaseException]
 ) -> T:
-    """What ``work()`` returns, or raises; raises ``too_late()`` if it is not over by then.
+    """What ``work()`` returns, or raises; raises ``too_late()`` if it is not over by then, or was cut.
 
-    If nobody waits any more, its wait is cut by what it gave to :func:`freed_by`, and its result is discarded.
+    If nobody waits any more, its wait is cut by what it gave to :func:`lgsync.cutting.freed_by`, and its result is
+    discarded.
     """
-    with Work(work, discard) as one:
-        one.start()
-        one.wake.wait(seconds)
-        taken = one.taken()
+    taken = _taken_within(seconds, work, discard)
     if not taken:
         raise too_late()
     return taken[0]
 
 
-def freed_by(cut: Callable[[], None]) -> None:
-    """Say, within a ``work``, how any thread cuts what it waits for from now on."""
-    one: Optional[Work[object]] = getattr(_here, "work", None)
-    if one is not None:
-        one.freed_by(cut)
+def done_aside(work: Callable[[], T], discard: Callable[[T], None]) -> T:
+    """The same of work that nothing can cut, and that takes its own time; raises Cut if the call was ended.
+
+    It has a thread only where this call may be ended.
+    """
+    if not isinstance(current(), CuttableCall):
+        return work()
+    taken = _taken_within(None, work, discard)
+    if not taken:
+        raise Cut
+    return taken[0]
+
+
+def _taken_within(seconds: Optional[float], work: Callable[[], T], discard: Callable[[T], None]) -> List[T]:
+    with Work(work, discard) as one:
+        freed_by(one.end)
+        one.start()
+        one.wake.wait(seconds)
+        return one.taken()

@@ -192,7 +192,11 @@ class ThreadEvents:
             limits = self._deadline.within(no_longer(self._join.timeout or self._rest.timeout, ATTEMPT))
             join = dataclasses.replace(self._join, position=position, timeout=limits)
             try:
-                source = self._closing.call(functools.partial(self._rejoined, join), lambda unwanted: unwanted.close())
+                source = self._closing.call(
+                    functools.partial(self._rejoined, join),
+                    lambda unwanted: unwanted.close(),
+                    cuttable=self._rest.transport.cuttable,
+                )
             except LgsyncError as exc:
                 error = exc
                 continue

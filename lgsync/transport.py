@@ -250,6 +250,9 @@ class Transport(ABC):
     name: str = ""
     #: What a call waits that names no timeout of its own.
     timeout: Timeout = Timeout()
+    #: Whether each wait of its calls is told to :func:`lgsync.cutting.freed_by`. Then a stream that may be closed any
+    #: time makes them on its reader's own thread, and else in a thread for each.
+    cuttable: bool = False
 
     @property
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import socket
@@ -10,19 +11,20 @@ import threading
 import time
 import weakref
 from email.utils import formatdate
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, poolmanager
+from urllib3 import PoolManager
 from urllib3.response import HTTPResponse
 from urllib3.util.wait import wait_for_read
 
 from .. import codec
+from ..cutting import current, freed_by
 from ..errors import ClientClosed, ConfigurationError, ConnectionTimeout, LgsyncError, ResponseError
-from ..in_thread import done_within, freed_by
+from ..in_thread import done_aside, done_within
 from ..paths import join_url, shown_url
 from ..request_log import RequestLine, request_line
 from ..transport import Response, Timeout, Transport, TransportConfig
@@ -90,7 +92,8 @@ class HTTPTransport(Transport):
         with contextlib.closing(self._send(call)) as answer, self._closing_noticed(), translated(url, call.timeout):
             if answer.status_code >= 500:
                 _expect_the_end(answer)
-            body = (answer.content or b"") if call.end is None else _read_until(call, ByteStream(answer, url))
+            may_be_cut = call.end is not None or current() is not None
+            body = _read_until(call, ByteStream(answer, url)) if may_be_cut else (answer.content or b"")
         return Response(answer.status_code, dated(answer.headers), _told(answer, body), url)
 
     def open_stream(
@@ -114,6 +117,7 @@ class HTTPTransport(Transport):
         call = _Call.of(method, path, params, json, fields, timeout or self.config.timeout)
         answer = self._in_time(call, lambda: self._send(call), requests.Response.close)
         stream = ByteStream(answer, self.url_of(path))
+        freed_by(stream.close)
         process.keep(stream)
         if self._closed:
             stream.close()
@@ -448,13 +452,29 @@ class _KnownConnection:
             conn.close()
         super()._put_conn(conn)  # type: ignore[misc]
 
+    @property
+    def ConnectionCls(self) -> Type[Any]:  # noqa: N802 (urllib3's name)
+        return _connected_aside(super().ConnectionCls)  # type: ignore[misc]
 
-class _HTTPPool(_KnownConnection, HTTPConnectionPool):
-    pass
+
+class _ConnectedAside:
+    """A connection that is made in a thread of its own where the call may be ended: names are looked up without limit,
+    and that cannot be cut."""
+
+    def connect(self) -> None:
+        connect = super().connect  # type: ignore[misc]
+        done_aside(lambda: [connect()], lambda _: self.close())  # type: ignore[attr-defined]
+        freed_by(lambda: _break(self.sock))  # type: ignore[attr-defined]
 
 
-class _HTTPSPool(_KnownConnection, HTTPSConnectionPool):
-    pass
+@functools.cache
+def _connected_aside(connection: Type[Any]) -> Type[Any]:
+    return type(connection.__name__, (_ConnectedAside, connection), {})
+
+
+@functools.cache
+def _known(pool: Type[Any]) -> Type[Any]:
+    return pool if issubclass(pool, _KnownConnection) else type(pool.__name__, (_KnownConnection, pool), {})
 
 
 def _nothing() -> None:
@@ -468,9 +488,8 @@ def _break(sock: Optional[socket.socket]) -> None:
 
 
 def _knowing(manager: PoolManager) -> None:
-    # That of a SOCKS proxy has pools of its own kind.
-    if manager.pool_classes_by_scheme is poolmanager.pool_classes_by_scheme:
-        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    kinds = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _known(pool) for scheme, pool in kinds.items()}
 
 
 class _Adapter(HTTPAdapter):

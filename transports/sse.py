@@ -85,6 +85,8 @@ class SSETransport(HTTPTransport):
     def __init__(self, config: TransportConfig, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
         super().__init__(config)
         self.max_event_bytes = max_event_bytes
+        # What a session of the user's own waits for is not known.
+        self.cuttable = config.session is None
 
     @property
     def capabilities(self) -> Capabilities:

@@ -34,6 +34,9 @@ _AFTERWARDS_SECONDS = 0.5
 # The last of the growing pauses in which a run whose successor has begun may still be called running.
 _SETTLING_SECONDS = 10.0
 
+# How many parts are taken before their turn.
+_MOST_AT_HAND = 128
+
 
 class WebSocketSource(PartSource):
     """The parts of one run over one socket, from its root ``running`` event to its end."""
@@ -58,6 +61,9 @@ class WebSocketSource(PartSource):
         # Whether each event is just to be translated: the run goes on, nothing is owed, and nothing is to be left out.
         self._flowing = False
         self._over = False
+        # A frame that was looked at before its turn, and what was met in looking further.
+        self._held: Optional[Dict[str, Any]] = None
+        self._failure: Optional[LgsyncError] = None
         self._closing = run.closing
         self._pause = _QUIET_SECONDS
         # How long there was silence before the last beat, and when a frame, or a beat, was there last.
@@ -111,22 +117,49 @@ class WebSocketSource(PartSource):
                 return flowed
         raise StopIteration
 
+    def at_hand(self) -> List[StreamPart]:
+        parts: List[StreamPart] = []
+        try:
+            while self._flowing and not (self._ready or self._closing.is_set()) and len(parts) < _MOST_AT_HAND:
+                frame = self._next_frame()
+                part = None if frame is None else self._flowed(frame)
+                if part is None:
+                    self._held = frame
+                    break
+                parts.append(part)
+        except LgsyncError as exc:
+            self._failure = exc
+        if parts:
+            self.last_activity = self._connection.last_activity
+            self.position = parts[-1].id or self.position
+        return parts
+
     def close(self) -> None:
         self._closing.set()
         self._connection.close()
 
+    def _next_frame(self) -> Optional[Dict[str, Any]]:
+        """The next frame that has come; None if there is none yet."""
+        if self._failure is not None:
+            raise self._failure
+        held, self._held = self._held, None
+        return self._connection.take() if held is None else held
+
+    def _flowed(self, frame: Dict[str, Any]) -> Optional[StreamPart]:
+        """The part that a frame is which goes on with a message; None if it may be another."""
+        return self._translator.continued(frame) if self._flowing and frame.get("type") == "event" else None
+
     def _advance(self) -> Optional[StreamPart]:
         """Take the next frame: a part comes of it, or whatever makes ``_ready`` longer, or nothing."""
         try:
-            frame = self._connection.take()
+            frame = self._next_frame()
             if frame is None:
                 frame = self._waited_for()
             if frame is not None:
                 self.last_activity = self._connection.last_activity
-                if self._flowing and frame.get("type") == "event":
-                    part = self._translator.continued(frame)
-                    if part is not None:
-                        return part
+                part = self._flowed(frame)
+                if part is not None:
+                    return part
                 self._take(frame)
         except LgsyncError:
             self._connection.close()

@@ -6,6 +6,7 @@ import functools
 import json
 import re
 import socket
+import threading
 import time
 from typing import Any, Dict, List
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import urllib3
 from pydantic_core import from_json
 
 from .costs import cpu_of, percentile
+from .tapes import run_events
 
 _READ = 65536
 _FIRST = 20
@@ -24,7 +26,7 @@ _FIRST = 20
 
 @functools.cache
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager()
+    return urllib3.PoolManager(maxsize=512)
 
 
 @functools.cache
@@ -43,23 +45,53 @@ def _asked(tape: str, chunks: int, **pace: Any) -> Dict[str, Any]:
 
 def floor(url: str, tape: str, chunks: int) -> float:
     """urllib3's read1, the bytes split at blank lines, their JSON decoded; nothing else."""
+    return cpu_of(lambda: _read(url, tape, chunks))
+
+
+def one_by_one(url: str, streams: int, chunks: int) -> float:
+    """The floor of so many runs, read one after the other."""
+    return cpu_of(lambda: [_read(url, "text", chunks) for _ in range(streams)])
+
+
+def crowd(url: str, streams: int, chunks: int) -> Dict[str, float]:
+    """The floor of so many runs that are open at once, each read in a thread of its own."""
+    pace = {"crowd": str(uuid4()), "together": streams}
+    done: List[int] = []
 
     def read() -> None:
-        body, headers = json.dumps(_asked(tape, chunks)), {"content-type": "application/json"}
-        answer = _pool().request("POST", _place(url), body=body, headers=headers, preload_content=False)
-        seen, rest = 0, b""
-        while True:
-            data = answer.read1(_READ)
-            if not data:
-                break
-            *frames, rest = (rest + data).split(b"\r\n\r\n")
-            for frame in frames:
-                from_json(frame.partition(b"data: ")[2].partition(b"\r\n")[0])
-                seen += 1
-        answer.release_conn()
-        assert seen >= chunks, f"{seen} of {chunks} chunks came"
+        _read(url, "text", chunks, **pace)
+        done.append(1)
 
-    return cpu_of(read)
+    def read_all() -> None:
+        readers = [threading.Thread(target=read) for _ in range(streams)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+
+    return {"cpu": cpu_of(read_all), "complete": len(done)}
+
+
+def _read(url: str, tape: str, chunks: int, **pace: Any) -> None:
+    body, headers = json.dumps(_asked(tape, chunks, **pace)), {"content-type": "application/json"}
+    answer = _pool().request("POST", _place(url), body=body, headers=headers, preload_content=False)
+    seen, rest = 0, b""
+    while True:
+        data = answer.read1(_READ)
+        if not data:
+            break
+        *frames, rest = (rest + data).split(b"\r\n\r\n")
+        for frame in frames:
+            from_json(frame.partition(b"data: ")[2].partition(b"\r\n")[0])
+            seen += 1
+    answer.release_conn()
+    assert seen >= chunks, f"{seen} of {chunks} chunks came"
+
+
+def decoding(size: int) -> float:
+    """The JSON alone of a snapshot of this size, which is there already."""
+    (event,) = (each for each in run_events("state", size) if each.name == "values")
+    return cpu_of(lambda: from_json(event.data))
 
 
 def sseclient_alone(url: str, tape: str, chunks: int) -> float:

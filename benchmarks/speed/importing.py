@@ -11,7 +11,7 @@ from typing import List
 from ..weight import weigh_in_turn
 from .findings import Finding, Spread, at_most, ratios
 
-__all__ = ["imports"]
+__all__ = ["imports", "loaded"]
 
 _OURS, _OFFICIAL = "from lgsync import Client", "from langgraph_sdk import get_sync_client"
 #: What only some need, and models, which only REST's answers need.
@@ -20,7 +20,7 @@ _CHILD = "import json, sys; exec(sys.argv[1]); print(json.dumps(sorted(sys.modul
 
 
 def imports(_url: str, quick: bool) -> List[Finding]:
-    return [*_weights(3 if quick else 9), _loaded()]
+    return [*_weights(3 if quick else 9), loaded()]
 
 
 def _weights(rounds: int) -> List[Finding]:
@@ -38,7 +38,8 @@ def _weights(rounds: int) -> List[Finding]:
     ]
 
 
-def _loaded() -> Finding:
+def loaded() -> Finding:
+    """Which heavy modules are there after the import of the client, which is to load none."""
     out = subprocess.check_output([sys.executable, "-c", _CHILD, _OURS], cwd=tempfile.gettempdir(), text=True)
     heavy = [name for name in json.loads(out) if name in _HEAVY]
     what = "heavy modules that the import loads"

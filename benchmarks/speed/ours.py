@@ -34,7 +34,7 @@ class _Reading:
         self._input = {"tape": tape, "chunks": chunks, **pace}
         self._mode = "values" if tape == "state" else None
         self._event = "values" if tape == "state" else "messages"
-        self._size = sum(map(len, chunks_of(tape, chunks)))
+        self._size = 0 if tape == "state" else sum(map(len, chunks_of(tape, chunks)))
         self._chunks = 1 if tape == "state" else chunks
 
     def run(self) -> RunStream:

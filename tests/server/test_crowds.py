@@ -24,6 +24,9 @@ both_transports = pytest.mark.parametrize("transport", ["sse", "websocket"])
 
 SUPPORT = str(ROOT / "tests" / "support")
 
+#: Seconds for all that a crowd does. A busy machine takes its time over it, and may: none is to hang or to be lost.
+PATIENCE = 100
+
 
 @pytest.fixture(scope="module")
 def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
@@ -39,7 +42,7 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def client(server_url: str, transport: str) -> Iterator[Client]:
-    with Client(server_url, transport=transport) as one:
+    with Client(server_url, transport=transport, timeout=PATIENCE) as one:
         yield one
 
 
@@ -50,11 +53,11 @@ def test_a_hundred_and_fifty_threads_stream_at_once_through_one_client(client: C
 
     def stream(number: int) -> Any:
         with crowd.begin(client, number, **gate.config["configurable"]) as run:
-            all_stream.wait(60)
+            all_stream.wait(PATIENCE)
             return crowd.finish(run)
 
     with ThreadPoolExecutor(crew) as pool:
-        seen = list(pool.map(stream, range(crew), timeout=60))
+        seen = list(pool.map(stream, range(crew), timeout=PATIENCE))
 
     assert seen == [crowd.expected(number) for number in range(crew)]
 
@@ -68,14 +71,15 @@ sys.path.insert(0, sys.argv[1])
 import crowd
 from lgsync import Client
 
-transport, url, cutting, gate, crew = *sys.argv[2:6], int(sys.argv[6])
+transport, url, cutting, gate, crew, patience = *sys.argv[2:6], int(sys.argv[6]), int(sys.argv[7])
 left = {}
 
 def be_closed(run, text):
     left["rest"] = list(text)
     left["freed"] = time.monotonic()
 
-with Client(url, transport=transport) as client, Client(cutting, transport=transport) as cut:
+direct, proxied = (Client(each, transport=transport, timeout=patience) for each in (url, cutting))
+with direct as client, proxied as cut:
     run = crowd.begin(client, 0, gate=gate)
     text = run.text()
     first = next(text)
@@ -97,12 +101,12 @@ def test_two_hundred_greenlets_stream_in_a_patched_process(
     proxy = fault_proxy(server_url)
     proxy.script(Cut(after_events=6))
     gate.allow(1)
-    arguments = [SUPPORT, transport, server_url, proxy.url, gate.config["configurable"]["gate"], "200"]
+    arguments = [SUPPORT, transport, server_url, proxy.url, gate.config["configurable"]["gate"], "200", str(PATIENCE)]
     done = subprocess.run(
         [sys.executable, "-c", GREENLETS, *arguments],
         stdout=subprocess.PIPE,
         cwd=tempfile.gettempdir(),
-        timeout=100,
+        timeout=PATIENCE,
         check=True,
     )
     exact, first, rest, seconds, outcome = json.loads(done.stdout)

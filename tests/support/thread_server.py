@@ -75,6 +75,12 @@ class Peer:
         for frame in frames:
             self.send_text(json.dumps(frame))
 
+    def send_at_once(self, *frames: Mapping[str, Any], broken: bytes = b"") -> None:
+        """Send all of them in one piece, and behind them, what is no JSON."""
+        for text in [*(json.dumps(frame).encode() for frame in frames), *([broken] if broken else [])]:
+            self._protocol.send_text(text)
+        self._flush()
+
     def send_text(self, text: str) -> None:
         self._protocol.send_text(text.encode())
         self._flush()
@@ -103,9 +109,9 @@ class Peer:
         self._sock.shutdown(socket.SHUT_RDWR)
 
     def _flush(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:
-                self._sock.sendall(data)
+        data = b"".join(self._protocol.data_to_send())
+        if data:
+            self._sock.sendall(data)
 
     def _read(self) -> None:
         try:

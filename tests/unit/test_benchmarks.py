@@ -157,6 +157,29 @@ def test_work_is_counted_alike_each_time_and_grows_with_the_work(speed: Callable
     assert work(200) - work(100) == work(300) - work(200) >= 100
 
 
+@pytest.mark.parametrize(("power", "met"), [(1, True), (1.1, False)])
+def test_growth_is_met_by_work_in_proportion_to_the_events_and_by_none_that_grows_faster(
+    speed: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, power: float, met: bool
+) -> None:
+    def ask(_worker: Any, _function: str, *, chunks: int, **_arguments: Any) -> int:
+        return 5_000 + int(100 * chunks**power)
+
+    monkeypatch.setattr(speed("worker").Worker, "ask", ask)
+    findings = speed("growth").counted("")
+    assert [(finding.counted, finding.met) for finding in findings] == [(True, met)] * 4
+
+
+@pytest.mark.parametrize(("statement", "met"), [("", True), ("; import websockets.sync.client", False)])
+def test_an_import_that_loads_what_it_must_not_is_seen(
+    speed: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, statement: str, met: bool
+) -> None:
+    importing = speed("importing")
+    monkeypatch.setattr(importing, "_OURS", importing._OURS + statement)
+    finding = importing.loaded()
+    assert (finding.counted, finding.met) == (True, met)
+    assert ("websockets" in finding.seen) is not met
+
+
 def test_ratios_are_of_pairs_and_their_median_is_held_to_the_bar(speed: Callable[[str], Any]) -> None:
     findings = speed("findings")
     seen = findings.ratios([1.0, 4.0, 9.0], [2.0, 4.0, 3.0])

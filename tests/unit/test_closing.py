@@ -11,8 +11,9 @@ from typing import Any, Callable, Iterator, List
 import pytest
 
 from lgsync import closing as closing_module
-from lgsync import in_thread
+from lgsync import cutting, in_thread
 from lgsync.closing import Closing
+from lgsync.cutting import Cut, freed_by
 
 LONG = 30.0
 
@@ -222,7 +223,8 @@ def test_work_that_never_ends_does_not_keep_the_process_alive() -> None:
     work.end()
 
 
-def test_calls_and_closing_in_any_order_lose_no_result() -> None:
+@pytest.mark.parametrize("cuttable", [False, True])
+def test_calls_and_closing_in_any_order_lose_no_result(cuttable: bool) -> None:
     for _ in range(200):
         closing = Closing()
         discarded: List[int] = []
@@ -236,7 +238,7 @@ def test_calls_and_closing_in_any_order_lose_no_result() -> None:
         closer = threading.Thread(target=close)
         closer.start()
         starting.wait(LONG)
-        taken = closing.call(lambda done=done: done.append(1) or 7, discarded.append)
+        taken = closing.call(lambda done=done: done.append(1) or 7, discarded.append, cuttable=cuttable)
         closer.join(LONG)
         _threads_named("lgsync-asking")
         assert len(done) == len(discarded) + (taken is not None)
@@ -248,10 +250,13 @@ def _threads_named(name: str) -> None:
             thread.join(LONG)
 
 
-def test_it_can_be_set_by_a_signal_handler_wherever_that_interrupted() -> None:
+@pytest.mark.parametrize("cuttable", [False, True])
+def test_it_can_be_set_by_a_signal_handler_wherever_that_interrupted(cuttable: bool) -> None:
     for number in itertools.count(1):
         closing = Closing()
-        if not interrupted_at(number, closing.set, lambda closing=closing: closing.call(closing.set)):
+        if not interrupted_at(
+            number, closing.set, lambda closing=closing: closing.call(closing.set, cuttable=cuttable)
+        ):
             break
         assert closing.is_set()
     assert number > 20
@@ -263,7 +268,7 @@ def interrupted_at(number: int, handler: Callable[[], None], work: Callable[[], 
 
     def trace(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal lines
-        if frame.f_code.co_filename not in (closing_module.__file__, in_thread.__file__):
+        if frame.f_code.co_filename not in (closing_module.__file__, cutting.__file__, in_thread.__file__):
             return None
         lines += event == "line"
         if lines == number:
@@ -278,3 +283,107 @@ def interrupted_at(number: int, handler: Callable[[], None], work: Callable[[], 
     finally:
         sys.settrace(before)
     return lines >= number
+
+
+# -- work that says how it is cut --------------------------------------------------------------------------------------
+
+
+class Waiting:
+    """Work that waits until it is cut, and fails then, as a socket does that is shut down."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self._cut = threading.Event()
+
+    def __call__(self) -> None:
+        freed_by(self._cut.set)
+        self.begun.set()
+        assert self._cut.wait(LONG)
+        raise ConnectionResetError
+
+
+def test_work_that_can_be_cut_has_no_thread_of_its_own() -> None:
+    assert Closing().call(threading.current_thread, cuttable=True) is threading.current_thread()
+
+
+def test_work_that_can_be_cut_raises_what_it_raises() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Closing().call(lambda: 7 // 0, cuttable=True)
+
+
+def test_setting_cuts_what_each_work_waits_for() -> None:
+    closing, works = Closing(), [Waiting() for _ in range(5)]
+    waiters = [Waiter(lambda work=work: closing.call(work, cuttable=True)) for work in works]
+    assert all(work.begun.wait(LONG) for work in works)
+    closing.set()
+    assert all(waiter.is_freed_within(1.0) for waiter in waiters)
+    assert [waiter.came for waiter in waiters] == [[None]] * 5
+
+
+def test_what_is_waited_for_only_after_the_end_is_cut_at_once() -> None:
+    closing, work = Closing(), Waiting()
+
+    def late() -> None:
+        closing.set()
+        work()
+
+    assert closing.call(late, cuttable=True) is None
+
+
+def test_a_result_that_was_not_cut_in_time_is_discarded() -> None:
+    closing, discarded = Closing(), []  # type: Closing, List[int]
+    assert closing.call(lambda: closing.set() or 7, discarded.append, cuttable=True) is None
+    assert discarded == [7]
+
+
+def test_what_work_waited_for_is_not_cut_once_it_is_over() -> None:
+    closing, cuts = Closing(), []  # type: Closing, List[int]
+    closing.call(lambda: freed_by(lambda: cuts.append(1)), cuttable=True)
+    freed_by(lambda: cuts.append(2))
+    closing.set()
+    assert cuts == []
+
+
+def test_once_set_no_work_that_can_be_cut_is_begun() -> None:
+    closing, begun = Closing(), []  # type: Closing, List[int]
+    closing.set()
+    assert closing.call(lambda: begun.append(1), cuttable=True) is None
+    assert begun == []
+
+
+def test_a_step_that_nothing_can_cut_is_left_behind_and_undone() -> None:
+    closing, step, raised = Closing(), Work("late"), []  # type: Closing, Work, List[BaseException]
+    undone: List[str] = []
+
+    def work() -> None:
+        try:
+            in_thread.done_aside(step, undone.append)
+        except Cut as exc:
+            raised.append(exc)
+            raise
+
+    waiter = Waiter(lambda: closing.call(work, cuttable=True))
+    assert step.begun.wait(LONG)
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    assert (waiter.came, len(raised), undone) == ([None], 1, [])
+    step.end()
+    assert undone == ["late"]
+
+
+def test_a_step_that_nothing_can_cut_is_taken_in_place_where_nobody_may_end_the_call() -> None:
+    assert in_thread.done_aside(threading.current_thread, lambda _: None) is threading.current_thread()
+
+
+def test_work_within_a_limit_is_cut_as_well() -> None:
+    closing, work = Closing(), Work()
+
+    def limited() -> str:
+        return in_thread.done_within(LONG, work, lambda _: None, TimeoutError)
+
+    waiter = Waiter(lambda: closing.call(limited, cuttable=True))
+    assert work.begun.wait(LONG)
+    closing.set()
+    assert waiter.is_freed_within(1.0)
+    assert waiter.came == [None]
+    work.end()

@@ -12,7 +12,14 @@ from lgsync.transports import run_calls
 from lgsync.transports.websocket import WebSocketTransport
 from thread_server import RUN, THREAD, ThreadServer
 
-from lgsync.errors import ConflictError, ConnectionLost, ConnectionTimeout, NotFoundError, UnprocessableEntityError
+from lgsync.errors import (
+    ConflictError,
+    ConnectionLost,
+    ConnectionTimeout,
+    DecodeError,
+    NotFoundError,
+    UnprocessableEntityError,
+)
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, Quiet, RunJoin, Timeout, TransportConfig
 
@@ -29,11 +36,11 @@ def texts(parts: List[StreamPart]) -> List[str]:
 
 
 def run_of(source: PartSource, server: ThreadServer, *frames: Dict[str, Any]) -> List[StreamPart]:
-    """Confirm the subscriptions, send the frames, and read to the end."""
+    """Confirm the subscriptions, send the frames, and read to the end, with all that comes at once."""
     peer = server.peer()
     peer.confirm()
     peer.send(*frames)
-    return list(source)
+    return [part for first in source for part in (first, *source.at_hand())]
 
 
 def test_a_run_is_told_from_its_beginning_to_its_end() -> None:
@@ -46,6 +53,35 @@ def test_a_run_is_told_from_its_beginning_to_its_end() -> None:
         assert events(parts) == ["metadata", "values", "messages", "messages", "messages", "values"]
         assert texts(parts) == ["Hel", "lo"]
         assert source.outcome == "success"
+
+
+def test_what_came_with_a_part_is_at_hand_up_to_what_is_no_piece_of_its_message() -> None:
+    tape = Tape()
+    with ThreadServer() as server:
+        source = server.transport().open_run(server.start())
+        peer = server.peer()
+        peer.confirm(tape.running(), tape.values(human("hi")))
+        assert [next(source).event, next(source).event] == ["metadata", "values"]
+        peer.send_at_once(*tape.said("m1", "a", "b", "c"), tape.values(human("hi"), ai("abc", "m1")), tape.completed())
+        assert texts([next(source)]) == ["a"]
+        came = source.at_hand()
+        assert texts(came) == ["b", "c"]
+        assert source.position == came[-1].id
+        assert events(list(source)) == ["messages", "values"]
+
+
+def test_what_is_no_json_is_met_in_its_turn_by_whoever_looked_further() -> None:
+    tape = Tape()
+    with ThreadServer() as server:
+        source = server.transport().open_run(server.start())
+        peer = server.peer()
+        peer.confirm(tape.running())
+        peer.send_at_once(*tape.said("m1", "a", "b")[:3], broken=b"{")
+        parts = [next(source), next(source), *source.at_hand()]
+        assert texts(parts) == ["a", "b"]
+        assert source.at_hand() == []
+        with pytest.raises(DecodeError):
+            next(source)
 
 
 def test_a_run_starts_before_its_subscriptions_are_confirmed() -> None:
