@@ -17,7 +17,6 @@ from uuid import uuid4
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langgraph.graph import (  # type: ignore[import-not-found,unused-ignore]  # pyright: ignore[reportMissingImports]
@@ -115,8 +114,8 @@ class ScriptedModel(BaseChatModel):
         for chunk in chunks:
             yield ChatGenerationChunk(message=chunk)
         read, written = sum(len(tokens(str(message.text))) for message in messages), len(chunks)
-        usage = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
-        yield ChatGenerationChunk(message=AIMessageChunk(content=[], usage_metadata=usage))
+        count: Any = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+        yield ChatGenerationChunk(message=AIMessageChunk(content=[], usage_metadata=count))
 
     def _stream(self, messages: List[BaseMessage], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
         for chunk in self._chunks(messages):
