@@ -178,12 +178,9 @@ def test_ctrl_c_stops_the_answer_cancels_the_run_and_keeps_the_chat(demo_url: st
             assert run.status == "interrupted"
         command.type("/retry\r")
         command.see("A jacket will do.")
-        command.see("made.")
-        command.type("/thread\r")
-        command.see(f"\n{thread_id}\n\n> ")
-        command.type("\x04")
-        assert command.end() == 0
-    assert "Traceback" not in command.seen
+        with Client(demo_url) as client:
+            assert len(client.runs.list(thread_id)) == 2
+        assert "Traceback" not in command.seen
 
 
 def test_what_fails_is_told_and_the_chat_goes_on(server_url: str) -> None:
