@@ -23,7 +23,7 @@ from .signals import interrupted_once
 if TYPE_CHECKING:
     from ..client import Client
 
-__all__ = ["command"]
+__all__ = ["Chat", "at_the_terminal", "command"]
 
 _HELP = """\
 /thread [ID]   which thread this is; with an id, go on on that one
@@ -59,7 +59,7 @@ def command(settings: Settings, graph: str, thread: Optional[str], **for_graph: 
     with settings.client() as client:
         chat = Chat(client, graph, screen, view, given(for_graph))
         chat.open(thread)
-        talk = _at_the_terminal if sys.stdin.isatty() else _from_a_pipe
+        talk = at_the_terminal if sys.stdin.isatty() else _from_a_pipe
         return talk(chat, screen)
 
 
@@ -201,7 +201,7 @@ class Chat:
         return messages_in(self._client.threads.get_state(self._thread_id).values)
 
 
-def _at_the_terminal(chat: Chat, screen: Screen) -> int:
+def at_the_terminal(chat: Chat, screen: Screen) -> int:
     """What goes wrong is told, and the chat goes on."""
     leaving = False
     while True:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List
 
 import pytest
 from small_server import RUN, THREAD, SmallServer, as_events, as_json, thread_routes
+
+from lgsync.cli.chat import at_the_terminal
+from lgsync.cli.render import Screen
 
 OTHER = "44444444-4444-4444-4444-444444444444"
 METADATA = ("metadata", {"run_id": RUN, "attempt": 1})
@@ -171,3 +176,33 @@ def test_as_json_standard_output_has_nothing_else(lgsync):
     events = [json.loads(line)["event"] for line in ended.out.splitlines()]
     assert events == ["run", "delta", "message", "end"]
     assert f"on thread {THREAD}" in ended.err
+
+
+class Keyboard(Screen):
+    """A terminal at which these things happen, one at each prompt."""
+
+    def __init__(self, *happens: Any) -> None:
+        super().__init__(io.StringIO(), io.StringIO())
+        self._happens = iter(happens)
+
+    def prompt(self) -> Any:
+        what = next(self._happens)
+        if what is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return what
+
+
+@pytest.mark.parametrize(
+    ("happens", "code"),
+    [
+        ([KeyboardInterrupt, KeyboardInterrupt], 130),
+        ([KeyboardInterrupt, "hi", KeyboardInterrupt, None], 0),
+        ([None], 0),
+    ],
+    ids=["twice", "once at a time", "Ctrl-D"],
+)
+def test_ctrl_c_at_the_prompt_leaves_only_when_it_comes_twice(happens, code):
+    said: List[str] = []
+    chat: Any = SimpleNamespace(take=said.append)
+    assert at_the_terminal(chat, Keyboard(*happens)) == code
+    assert said == [line for line in happens if isinstance(line, str)]
