@@ -57,16 +57,15 @@ def input_of(text: Optional[str]) -> Any:
     """A run's input: a JSON object as it is, other text as the user's message; ``-`` is standard input."""
     if text is None:
         return None
-    if text == "-":
-        text = sys.stdin.read()
-        if not text.strip():
-            raise ConfigurationError("Standard input was empty, and INPUT - says that the input comes from there")
-    if text.lstrip().startswith("{"):
+    said = sys.stdin.read() if text == "-" else text
+    if text == "-" and not said.strip():
+        raise ConfigurationError("Standard input was empty, and INPUT - says that the input comes from there")
+    if said.lstrip().startswith("{"):
         try:
-            return json.loads(text)
+            return json.loads(said)
         except ValueError as exc:
             raise ConfigurationError(f"INPUT begins with {{, but is not JSON: {exc}") from exc
-    return {"messages": [{"role": "user", "content": text.rstrip("\n")}]}
+    return {"messages": [{"role": "user", "content": said.rstrip("\n")}]}
 
 
 def view_for(settings: Settings, form: Optional[str], modes: Any = ()) -> RunView:
