@@ -6,7 +6,7 @@ advanced from any threads: one of them reads, the others wait until there is som
 An interrupt from the keyboard may come between any two steps. What was read is kept until every view has its share, and
 whoever reads next hands it out first; if it came while that was digested, every view ends with an error.
 
-Budget: 1.5 µs for an item that one view takes (``python -m benchmarks --only raw-parts``).
+Budget: 2 µs for an item that one view takes (``python -m benchmarks --only layers``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 http.client gives one chunk a read, and servers send each event in a chunk of its own: asking for each would cost more
 than decoding it does. So all that has come is taken from the connection in one piece, and its chunks are told apart
-here. This is run for every event; a microsecond is its budget (``python -m benchmarks --only raw-parts``).
+here. This is run for every event; a microsecond is its budget (``python -m benchmarks --only layers``).
 """
 
 from __future__ import annotations

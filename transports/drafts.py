@@ -4,7 +4,7 @@ The chunks have the shape of LangChain's ``AIMessageChunk`` dicts as ``stream_mo
 that LangChain's own left fold over them gives the message that the run stores. Where no chunk can lead there (a block
 was replaced rather than continued), the whole message is given instead.
 
-Budget: 1 µs for a delta (:meth:`Growth.chunk`); see ``python -m benchmarks --only websocket``.
+Budget: 1 µs for a delta (:meth:`Growth.chunk`); see ``python -m benchmarks --only layers``.
 """
 
 from __future__ import annotations

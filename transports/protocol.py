@@ -7,7 +7,7 @@ That protocol sends block events for what models stream, and nothing for any oth
 only when it begins. So the ``values`` snapshots are compared with what was streamed: what is new there, or different,
 is sent as a whole message, as the run stream does when a node returns it.
 
-Budget: 2 µs for a delta (:meth:`Translator.continued`); see ``python -m benchmarks --only websocket``.
+Budget: 2.5 µs for a delta (:meth:`Translator.continued`); see ``python -m benchmarks --only layers``.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from .growth import growth
 from .importing import imports
 from .large_event import large_event
 from .latency import latency
+from .layers import layers
 from .memory import memory
 from .per_event import fold, messages, raw_parts, websocket
 from .wire_bytes import wire_bytes
@@ -37,4 +38,5 @@ ROWS: Dict[str, Row] = {
     "large-event": Row(large_event),
     "threads": Row(threads, quick=False),
     "gevent": Row(gevent, quick=False),
+    "layers": Row(layers),
 }

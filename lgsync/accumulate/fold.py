@@ -6,8 +6,8 @@ is copied when a chunk arrives; nothing that was told before changes.
 ``add`` says what a chunk means. ``add_usual`` does the same sooner for nearly all chunks of a stream, and is what a
 token costs, with what leads to it: ``MessageAccumulator.feed``, ``StreamReader.on_tuple``, ``Track.take_usual``,
 ``Text.append``. The budget, on the machine of benchmarks/RESULTS.md: 2 µs of CPU to feed a piece of text, 0.5 µs to
-read its delta, 4 µs to feed a piece of a block or a call. ``python -m benchmarks --only fold`` measures what it is part
-of; tests/unit/test_accumulate_cost.py counts its steps.
+read its delta, 4 µs to feed a piece of a block or a call. ``python -m benchmarks --only layers`` measures the first;
+tests/unit/test_accumulate_cost.py counts the steps of all.
 """
 
 from __future__ import annotations
