@@ -33,6 +33,9 @@ def message_filter(
     """Whether a message is to be shown: see :meth:`lgsync.RunStream.messages`."""
     within = namespace_filter(namespaces)
     wanted = frozenset(tags or ())
+    if not (completed or node is not None or wanted):
+        # What most views ask for, of each change of a message.
+        return lambda message: within(message.namespace)
 
     def keep(message: Message) -> bool:
         if completed and message.status == "streaming":

@@ -119,14 +119,17 @@ class WebSocketSource(PartSource):
 
     def at_hand(self) -> List[StreamPart]:
         parts: List[StreamPart] = []
+        if not self._flowing or self._ready or self._closing.is_set():
+            return parts
         try:
-            while self._flowing and not (self._ready or self._closing.is_set()) and len(parts) < _MOST_AT_HAND:
-                frame = self._next_frame()
-                part = None if frame is None else self._flowed(frame)
+            frame = self._next_frame()
+            while frame is not None and len(parts) < _MOST_AT_HAND:
+                part = self._flowed(frame)
                 if part is None:
-                    self._held = frame
                     break
                 parts.append(part)
+                frame = self._connection.take()
+            self._held = frame
         except LgsyncError as exc:
             self._failure = exc
         if parts:
