@@ -5,10 +5,12 @@ And from a signal handler, which may have interrupted a wait, or the very same.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 from itertools import starmap
 from typing import Any, Callable, List, Optional, TypeVar, Union
 
-from .cutting import CuttableCall
+from .cutting import CuttableCall, begin
 from .in_thread import Flag, Work
 
 __all__ = ["Closing"]
@@ -47,14 +49,14 @@ class Closing:
         return self._call_here(work, discard) if cuttable else self._call_aside(work, discard)
 
     def _call_here(self, work: Callable[[], T], discard: Optional[Callable[[T], None]]) -> Optional[T]:
-        call = CuttableCall()
+        call, here = CuttableCall(), contextvars.copy_context()
         results: List[T] = []
-        self._calls.append(call)
+        here.run(begin, call)
         try:
-            with call:
-                if not self._flag.is_set():
-                    # One call that runs no Python but the work's: no interrupt comes between that and keeping it.
-                    results.extend(starmap(work, [()]))
+            self._calls.append(call)
+            if not self._flag.is_set():
+                # One call that runs no Python but the work's: no interrupt comes between that and keeping it.
+                results.extend(starmap(here.run, [(work,)]))
             if not self._flag.is_set():
                 return results.pop()
         except Exception:
@@ -62,10 +64,12 @@ class Closing:
             if not self._flag.is_set():
                 raise
         finally:
-            self._calls.remove(call)
+            call.finish()
             if discard is not None:
                 for untaken in results:
                     discard(untaken)
+            with contextlib.suppress(ValueError):
+                self._calls.remove(call)
         return None
 
     def _call_aside(self, work: Callable[[], T], discard: Optional[Callable[[T], None]]) -> Optional[T]:

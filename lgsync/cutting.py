@@ -6,12 +6,12 @@ A signal handler may do that too, and may have interrupted the very call: what i
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Callable, Optional, Protocol, Type
+from contextvars import ContextVar
+from typing import Callable, Optional, Protocol
 
 __all__ = ["Cut", "Cuttable", "CuttableCall", "begin", "current", "freed_by"]
 
-_here = threading.local()
+_one: ContextVar[Optional[Cuttable]] = ContextVar("lgsync-works-for", default=None)
 
 
 class Cut(Exception):
@@ -26,10 +26,9 @@ class Cuttable(Protocol):
 
 
 class CuttableCall:
-    """A call that its caller makes on its own thread, within this as a context manager; any thread ends it."""
+    """A call that its caller makes on its own thread, up to ``finish``; any thread ends it."""
 
     def __init__(self) -> None:
-        self._before: Optional[Cuttable] = None
         self._ended = False
         # Held while something is cut, so that a connection serves no other call by then.
         self._lock = threading.RLock()
@@ -41,33 +40,26 @@ class CuttableCall:
             self._ended = True
             self._cut()
 
+    def finish(self) -> None:
+        """It was made: what it waited for may serve others now."""
+        with self._lock:
+            self._cut = _nothing
+
     def freed_by(self, cut: Callable[[], None]) -> None:
         with self._lock:
             self._cut = cut
             if self._ended:
                 cut()
 
-    def __enter__(self) -> CuttableCall:
-        self._before = current()
-        begin(self)
-        return self
-
-    def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
-    ) -> None:
-        begin(self._before)
-        with self._lock:
-            self._cut = _nothing
-
 
 def begin(one: Optional[Cuttable]) -> None:
-    """From now on this thread works for ``one``."""
-    _here.one = one
+    """What runs in this context works for ``one`` from now on: call it in a copy, which no interrupt leaves behind."""
+    _one.set(one)
 
 
 def current() -> Optional[Cuttable]:
-    """What this thread works for."""
-    return getattr(_here, "one", None)
+    """What is worked for here."""
+    return _one.get()
 
 
 def freed_by(cut: Callable[[], None]) -> None:

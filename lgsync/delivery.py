@@ -23,6 +23,7 @@ from .errors import (
     ClientClosed,
     ConfigurationError,
     ConnectionLost,
+    ConnectionTimeout,
     DeadlineExceeded,
     DecodeError,
     LgsyncError,
@@ -32,6 +33,7 @@ from .errors import (
     ended,
     run_error,
 )
+from .in_thread import done_apart
 from .parts import StreamPart, Undecoded, kind_of
 from .paths import segment
 from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
@@ -48,6 +50,8 @@ T = TypeVar("T")
 ATTEMPT = Timeout(5.0, 10.0)
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
+# How much longer than its limits a call may take where it has a thread of its own.
+_SCHEDULING = 0.5
 
 #: Kinds whose data is always JSON.
 _JSON_KINDS = frozenset(
@@ -470,6 +474,8 @@ class Delivery:
 
     def _go_on(self, source: PartSource, gap: bool) -> None:
         self._source = self._opened(source)
+        # Another thread may have asked for it meanwhile, of the source before.
+        source.beat_seconds = self._beat
         if gap:
             why = "such parts are not kept, and what the run said meanwhile is gone"
             self._ready.append(self._gap(self._missing(why)))
@@ -508,8 +514,13 @@ class Delivery:
         start = self._start
         params = {**start.params, "action": action, "wait": "0"}
         path = f"{self._run_path()}/cancel"
-        try:
+
+        def ask() -> None:
             self._rest.accepted("POST", path, params=params, headers=start.headers, timeout=timeout)
+
+        seconds = sum(limit or 0.0 for limit in (timeout.connect, timeout.read)) + _SCHEDULING
+        try:
+            done_apart(seconds, ask, lambda: ConnectionTimeout(f"{path} did not answer within {seconds:g} s", url=path))
         except NotFoundError:
             return False
         return True

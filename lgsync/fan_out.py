@@ -72,10 +72,10 @@ class View(Generic[Item, Out]):
     def __next__(self) -> Out:
         pending = self._pending
         while True:
+            fan_out = self._fan_out
+            if fan_out is None:
+                raise StopIteration
             if not pending:
-                fan_out = self._fan_out
-                if fan_out is None:
-                    raise StopIteration
                 fan_out.advance(pending)
             try:
                 out = pending.popleft()[1]

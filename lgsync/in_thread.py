@@ -1,7 +1,8 @@
 """Work in a thread of its own: whoever waits for it can leave it behind, when its time is over or the wait is ended.
 
-Nobody can call off a request that waits for its server, and a socket's timeout does not bound it: each byte begins that
-anew. And a signal handler may free a wait that it interrupted, so no lock is held that it would need.
+A socket's timeout does not bound a request: each byte begins that anew. And where names are looked up, nothing can be
+cut (see :mod:`lgsync.cutting` for all that can). A signal handler may free a wait that it interrupted, so no lock is
+held that it would need.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Callable, Generic, List, Optional, TypeVar
 
 from .cutting import Cut, CuttableCall, begin, current, freed_by
 
-__all__ = ["Flag", "Work", "done_aside", "done_within"]
+__all__ = ["Flag", "Work", "done_apart", "done_aside", "done_within"]
 
 T = TypeVar("T")
 
@@ -150,6 +151,19 @@ def done_aside(work: Callable[[], T], discard: Callable[[T], None]) -> T:
     if not taken:
         raise Cut
     return taken[0]
+
+
+def done_apart(seconds: float, work: Callable[[], T], too_late: Callable[[], BaseException]) -> T:
+    """The same of work that a signal handler may do, which has interrupted a call of its thread's.
+
+    Then it has a thread: it is not cut with that call, and no lock that the call holds is waited for without end.
+    """
+    if current() is None:
+        return work()
+    apart = contextvars.copy_context()
+    apart.run(begin, None)
+    result: T = apart.run(done_within, seconds, work, lambda _: None, too_late)
+    return result
 
 
 def _taken_within(seconds: Optional[float], work: Callable[[], T], discard: Callable[[T], None]) -> List[T]:

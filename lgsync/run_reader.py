@@ -145,7 +145,10 @@ class RunReader:
 
     def at_hand(self) -> Optional[Raw]:
         """The next item, if it came along with one that was read; whoever has left gets none."""
-        return self._at_hand.popleft() if self._at_hand and not self.left else None
+        if not self._at_hand or self.left:
+            return None
+        self.at_gap = False
+        return self._at_hand.popleft()
 
     def digest(self, raw: Raw) -> Batch:
         """What an item, or the end, changes."""

@@ -232,7 +232,10 @@ class PartSource(ABC):
     def __next__(self) -> StreamPart: ...
 
     def at_hand(self) -> List[StreamPart]:
-        """Take the parts that have come by now, behind those that were read, without waiting; there may be none."""
+        """Take the parts that have come by now, behind those that were read, without waiting; there may be none.
+
+        Never raises: what is met in looking further, the next read raises.
+        """
         return []
 
     def finish(self) -> List[StreamPart]:

@@ -6,7 +6,7 @@ heartbeats, size). An event of one line of data needs no more than its JSON to b
 sseclient-py parses the fields. Events that are whole, and written as servers write them, are taken each in one piece;
 all else is read line by line.
 
-Budget: 2 µs for an event of 1 KB, beside its JSON (``python -m benchmarks --only layers``).
+Budget: 5 µs for an event of 1 KB, its JSON among it (``python -m benchmarks --only layers``).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Servers repeat some 850 bytes of metadata around each token. Here the end of suc
 between the two, and of a text that ends alike only what is before it is parsed. That gives the same as to parse it all:
 where ``[message]`` is a list of one, and ``{…}`` an object, ``[message,{…}]`` is the list of these two.
 
-Budget: 2.5 µs for an event of 1 KB, of which all JSON would take 7 (``python -m benchmarks --only raw-parts``).
+Budget: 2.5 µs for an event of 1 KB, whose JSON as a whole would take more (``python -m benchmarks --only layers``).
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ _OTHER_CLOCK = 30.0
 # Servers work the Date header out once a second, or much later when they are busy; and some clocks are a bit ahead.
 _OLD_DATE = 30.0
 _EARLY_DATE = 2.0
+# Where no other join can be made to be sure, and a part in doubt is dropped: no older than servers mostly are.
+_OLD_DATE_AT_MOST = 4.0
 
 # Pauses before a join is made again to be sure: the first outlasts the millisecond in doubt, by whatever clock.
 _TO_BE_SURE = (0.003, 0.01, 0.05, 0.2, 0.5)
@@ -274,7 +276,9 @@ class JoinedSource(SSESource):
         reopen: Callable[[RunJoin], ByteStream],
     ) -> None:
         super().__init__(stream, max_event_bytes)
-        self._overlap = None if join.position is None else Overlap(*_window(stream))
+        self._asks_again = not (join.cancel_on_disconnect or _loses_by_joins(join.modes))
+        window = _window(stream, _OLD_DATE if self._asks_again else _OLD_DATE_AT_MOST)
+        self._overlap = None if join.position is None else Overlap(*window)
         self._times_unsure = 0
         self.thread_id, self.run_id, self.position = join.thread_id, join.run_id, join.position
         self._join = join
@@ -316,7 +320,7 @@ class JoinedSource(SSESource):
         verdict = self._overlap.judge(part)
         if verdict is MISSING:
             raise self._lost_meanwhile()
-        if verdict is UNSURE and (self._join.cancel_on_disconnect or _loses_by_joins(self._join.modes)):
+        if verdict is UNSURE and not self._asks_again:
             return REPEATED
         return verdict
 
@@ -327,7 +331,7 @@ class JoinedSource(SSESource):
         self._times_unsure += 1
         overlap = self._overlap
         self._read_on(overlap.before or self._join.position)
-        self._overlap = overlap.asked_again(unread, *_window(self._stream))
+        self._overlap = overlap.asked_again(unread, *_window(self._stream, _OLD_DATE))
 
     def _replay(self, since: int) -> None:
         """Read the run from its start: its messages cannot be told from their middle, nor what was there before."""
@@ -433,12 +437,12 @@ def _join_params(join: RunJoin) -> Dict[str, Any]:
     return params
 
 
-def _window(stream: ByteStream) -> Tuple[float, float]:
+def _window(stream: ByteStream, oldest: float) -> Tuple[float, float]:
     """Milliseconds of the server's clock between which a join was made, as far as its answer tells that clock."""
     told = _date(stream)
     if told is None:
         return 0.0, math.inf
-    return (told - _EARLY_DATE) * 1000, (told + _OLD_DATE) * 1000
+    return (told - _EARLY_DATE) * 1000, (told + oldest) * 1000
 
 
 def _date(stream: ByteStream) -> Optional[float]:

@@ -13,7 +13,7 @@ import pytest
 from lgsync import closing as closing_module
 from lgsync import cutting, in_thread
 from lgsync.closing import Closing
-from lgsync.cutting import Cut, freed_by
+from lgsync.cutting import Cut, current, freed_by
 
 LONG = 30.0
 
@@ -387,3 +387,26 @@ def test_work_within_a_limit_is_cut_as_well() -> None:
     assert waiter.is_freed_within(1.0)
     assert waiter.came == [None]
     work.end()
+
+
+def test_an_interrupt_at_any_line_of_a_call_leaves_the_thread_free_and_discards_the_result() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    for number in itertools.count(1):
+        closing, discarded, taken = Closing(), [], []  # type: Closing, List[str], List[Any]
+
+        def call(closing: Closing = closing, discarded: List[str] = discarded, taken: List[Any] = taken) -> None:
+            taken.append(closing.call(lambda: "result", discarded.append, cuttable=True))
+
+        try:
+            came = interrupted_at(number, interrupt, call)
+        except KeyboardInterrupt:
+            came = True
+        assert current() is None
+        assert discarded in ([], ["result"])
+        assert not (taken and discarded)
+        if not came:
+            break
+    assert taken == ["result"]
+    assert number > 10

@@ -221,6 +221,16 @@ def test_who_leaves_gets_nothing_more_of_what_came_at_once_and_the_cursor_is_bef
     assert place_of(run) == Place(None, "1", 1)
 
 
+def test_who_leaves_behind_a_gap_cancels_the_run_though_what_came_after_it_came_at_once() -> None:
+    run, transport = stream([StreamPart("custom", Undecoded("{"), "1")])
+    transport.sources[0].come = [custom("2"), custom("3")]
+    with pytest.raises(DecodeError):
+        next(run)
+    assert next(run) == custom("2")
+    run.close()
+    assert transport.cancelled.is_set()
+
+
 def test_a_message_is_told_only_as_far_as_its_parts_were_read_when_they_came_at_once() -> None:
     run, _ = stream_at_once(at("2", chunk("He")), at("3", chunk("llo")))
     messages = run.messages()
