@@ -622,6 +622,8 @@ def test_where_silence_cannot_be_told_heartbeats_are_beats(framing: str, gzip: b
                 next(stream.source)
         assert stream.source.heartbeats >= 2
         enough.set()
+        stream.source.beat_seconds = None
+        assert list(stream.source) == []
 
 
 def test_a_connection_that_is_dead_is_noticed_between_beats() -> None:
