@@ -11,7 +11,8 @@ The first line says what this is; each line after it is one thing that happened,
 
 ``source`` holds what changed of the stream's :class:`~lgsync.transport.PartSource`; that its position is the id of the
 part goes without saying. A stream's ``how`` is "clean", "closed" (by the client) or "error". Where a call or a stream
-failed, ``error`` has the class, the message and the fields of the error. This module reads and writes lines, no files.
+failed, ``error`` has the class, the message and the fields of the error. An empty line follows one that was torn. This
+module reads and writes lines, no files.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .transport import Capabilities, PartSource, Response, RunJoin, RunStart, Th
 
 __all__ = [
     "SOURCE_FIELDS",
+    "TORN",
     "VERSION",
     "Call",
     "Ended",
@@ -52,6 +54,9 @@ __all__ = [
 
 #: The version of the format that is written, and the latest one that can be read.
 VERSION = 1
+
+#: What is added to a line that was torn, before another one: its end, and the empty line that marks it.
+TORN = b"\n\n"
 
 StreamRequest = Union[RunStart, RunJoin, ThreadJoin]
 
@@ -325,14 +330,14 @@ def _written_error(error: Optional[LgsyncError]) -> Dict[str, Any]:
 def read(data: bytes, name: str) -> Recording:
     """The recording that a file of this ``name`` holds.
 
-    Its last line may be torn, as by a program that was ended: it does not count. Raises ConfigurationError, which names
-    the line, for a file that is no recording, or one of a later version.
+    A line may be torn, as by a program that was ended: the last one, or one that an empty line follows. It does not
+    count. Raises ConfigurationError, which names the line, for a file that is no recording, or one of a later version.
     """
     lines = data.split(b"\n")[:-1]
     header = _read_header(lines[0] if lines else b"", name)
     entries: List[Entry] = []
-    for number, line in enumerate(lines[1:], 2):
-        if not line.strip():
+    for number, (line, following) in enumerate(zip(lines[1:], [*lines[2:], None]), 2):
+        if not line.strip() or (following == b"" and _is_torn(line)):
             continue
         try:
             told = codec.decode(line)
@@ -344,6 +349,14 @@ def read(data: bytes, name: str) -> Recording:
                 f"Line {number} of the recording {name} cannot be read ({type(exc).__name__}: {exc}); record it anew"
             ) from exc
     return Recording(header, tuple(entries))
+
+
+def _is_torn(line: bytes) -> bool:
+    try:
+        codec.decode(line)
+    except ValueError:
+        return True
+    return False
 
 
 def _read_header(line: bytes, name: str) -> Header:

@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, LgsyncError
 from ..parts import StreamPart
 from ..recording import (
     SOURCE_FIELDS,
+    TORN,
     Call,
     Ended,
     Entry,
@@ -305,6 +306,7 @@ class _Tape:
         self._prefix = ""
         self._process = os.getpid()
         self._closed = False
+        self._torn = False
         try:
             held = path.read_bytes() if append and path.exists() else b""
             # Unbuffered; where it ends, is looked up by each write.
@@ -319,8 +321,8 @@ class _Tape:
         if held:
             header = _continued(read(held, str(path)).header, header, path)
             self._prefix = f"{os.getpid()}-{time.time_ns() // 1000 % 1_000_000}-"
-            # A line that was torn has no end, and is no line.
-            os.truncate(path, held.rindex(b"\n") + 1)
+            # Nothing is cut off: what lies there may be a line that another one is just writing.
+            self._torn = not held.endswith(b"\n")
         began = datetime.fromisoformat(header.recorded).timestamp()
         self._zero = time.monotonic() - max(0.0, time.time() - began)
         if not held:
@@ -341,7 +343,7 @@ class _Tape:
         if self._closed:
             return
         try:
-            self._file.write(line)
+            self._add(TORN + line if self._torn else line)
         except ValueError:
             # Closed by another thread just now; what it ended is no longer of interest.
             if not self._closed:
@@ -352,6 +354,15 @@ class _Tape:
     def close(self) -> None:
         self._closed = True
         self._file.close()
+
+    def _add(self, data: bytes) -> None:
+        """All of it: a file takes less than it is given where its disk is full, or the line is very long."""
+        taken = self._file.write(data)
+        while taken < len(data):
+            self._torn = True
+            data = data[taken:]
+            taken = self._file.write(data)
+        self._torn = False
 
 
 def _continued(begun: Header, now: Header, path: Path) -> Header:

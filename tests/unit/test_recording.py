@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import re
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 import requests
@@ -186,13 +187,76 @@ def test_a_copy_begins_a_file_that_is_not_there(path: Path) -> None:
     assert len(read(path.read_bytes(), "anew").entries) == 1
 
 
-def test_a_torn_line_gives_way_to_what_is_added(path: Path) -> None:
+def asked_for(path: Path) -> List[str]:
+    """The paths of the calls that can be read."""
+    return [entry.path for entry in read(path.read_bytes(), "asked").entries if isinstance(entry, Call)]
+
+
+def test_a_torn_line_is_ended_by_what_is_added(path: Path) -> None:
     recording(ScriptedTransport(None), path).request("GET", "/first")
     recording(ScriptedTransport(None), path, append=True).request("GET", "/torn")
     path.write_bytes(path.read_bytes()[:-9])
     recording(ScriptedTransport(None), path, append=True).request("GET", "/second")
 
-    assert [line["request"]["path"] for line in lines(path)[1:]] == ["/first", "/second"]
+    assert asked_for(path) == ["/first", "/second"]
+
+
+def test_nothing_is_taken_from_a_file_that_another_one_writes_while_a_copy_is_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = recording(ScriptedTransport(None), path)
+    first.request("GET", "/before")
+    whole = Path.read_bytes
+
+    def while_first_writes(self: Path) -> bytes:
+        held = whole(self)
+        first.request("GET", "/meanwhile")
+        return held[:-9]  # as one that reads sees the half of a line that is just being written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", while_first_writes)
+        second = recording(ScriptedTransport(None), path, append=True)
+    second.request("GET", "/after")
+    first.request("GET", "/last")
+
+    assert asked_for(path) == ["/before", "/meanwhile", "/after", "/last"]
+
+
+class _Disk:
+    """A file on a disk that takes so many bytes of each write; of None, it has no room."""
+
+    def __init__(self, inner: Any, *takes: Optional[int]) -> None:
+        self._inner = inner
+        self._takes = list(takes)
+
+    def write(self, data: bytes) -> int:
+        takes = self._takes.pop(0) if self._takes else len(data)
+        if takes is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written: int = self._inner.write(data[:takes])
+        return written
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_what_one_write_did_not_take_is_written_by_the_next(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder._tape._file = _Disk(recorder._tape._file, 5, 7)  # type: ignore[assignment]
+    recorder.request("GET", "/first")
+    recorder.request("GET", "/second")
+
+    assert asked_for(path) == ["/first", "/second"]
+
+
+def test_a_line_that_a_full_disk_has_torn_takes_no_other_with_it(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder._tape._file = _Disk(recorder._tape._file, 5, None)  # type: ignore[assignment]
+    with pytest.raises(ConfigurationError, match="cannot be written: No space left"):
+        recorder.request("GET", "/torn")
+    recorder.request("GET", "/second")
+
+    assert asked_for(path) == ["/second"]
 
 
 def test_a_file_of_another_transport_is_not_gone_on_with(path: Path) -> None:
