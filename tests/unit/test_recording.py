@@ -377,6 +377,88 @@ def test_what_a_request_names_a_secret_is_not_written(path: Path) -> None:
     assert payload["config"] == {"configurable": {"openai_api_key": "***", "max_tokens": 5, "authToken": "***"}}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("aws_secret_access_key", "secretAccessKey", "openai_key", "anthropicKey", "OPENAI_API_KEY", "signing_key"),
+        *(
+            "aws_access_key_id",
+            "auth",
+            "langgraph_auth_user",
+            "passwords",
+            "tokens",
+            "session",
+            "pin",
+            "pwd",
+            "db_pass",
+        ),
+        *("client_secret_value", "bearer", "session_token", "id_token", "authorization", "private-key"),
+        *("admin_token", "signing_token", "maxwell_token", "nexus_token", "messages_api_key", "token", "author_token"),
+    ],
+)
+@pytest.mark.parametrize("value", ["planted-value", ["planted-value"], {"of": "planted-value"}])
+def test_whatever_a_request_calls_a_secret_is_not_written(path: Path, name: str, value: Any) -> None:
+    inner = ScriptedTransport(ScriptedSource([StreamPart("custom", "I heard planted-value", "1-0")]))
+    recorder = recording(inner, path)
+    payload = {"config": {"configurable": {name: value}}, "metadata": {name: value}}
+    recorder.request("POST", "/threads", json=payload)
+    seen(recorder.open_run(RunStart(THREAD, payload)))
+
+    assert no_secret_in(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("messages_key", "input_key", "historyMessagesKey", "feedback_keys", "key", "keys", "key_points", "keywords"),
+        *("max_tokens", "maxTokens", "max_completion_tokens", "maxOutputTokens", "input_tokens", "total_tokens"),
+        *("token_count", "tokens_per_minute", "tokenizer", "session_id", "author", "authors", "author_name"),
+        *("assistant_id", "checkpoint_ns", "compass", "pinned", "pipeline", "spin", "design", "passenger"),
+    ],
+)
+def test_what_only_sounds_like_a_secret_is_written(path: Path, name: str) -> None:
+    recording(ScriptedTransport(None), path).request("POST", "/x", json={name: "what it says"})
+
+    assert lines(path)[1]["request"]["json"] == {name: "what it says"}
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Session", "X-Pwd", "X-Signature", "X-Api-Key", "X-Csrf-Token", "X-Pin", "X-Passcode", "X-Auth"]
+)
+def test_a_header_that_is_named_like_a_secret_is_not_written_where_it_is_quoted(path: Path, name: str) -> None:
+    part = StreamPart("custom", {"heard": "it is planted-value"}, "1-0")
+    echoing({"heard": ["planted-value"]}, part, path=path, headers={name: "planted-value"})
+
+    assert no_secret_in(path)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("host=db user=me password=planted-value dbname=x", "host=db user=me password=*** dbname=x"),
+        ("password=planted-value host=db", "password=*** host=db"),
+        ("host = db password = 'planted value' dbname = x", "host = db password = *** dbname = x"),
+        ("Server=db;Database=x;Pwd=planted-value;", "Server=db;Database=x;Pwd=***;"),
+        ("Pwd=planted-value;User Id=me;Server=db", "Pwd=***;User Id=me;Server=db"),
+        ("postgresql://me:planted-value@db/x", "postgresql://***@db/x"),
+        ("postgresql://db/x?user=me&password=planted-value", "postgresql://db/x?user=me&password=***"),
+    ],
+)
+def test_a_password_of_a_data_base_is_not_written(path: Path, dsn: str, shown: str) -> None:
+    inner = ScriptedTransport(None, {"POST /x": (200, {"connected": f"to {dsn}"})})
+    recording(inner, path).request("POST", "/x", json={"config": {"configurable": {"dsn": dsn}}})
+
+    assert lines(path)[1]["request"]["json"]["config"]["configurable"]["dsn"] == shown
+    assert no_secret_in(path)
+
+
+def test_code_that_a_user_asks_about_is_written_as_it_is(path: Path) -> None:
+    said = "Why does sorted(names, key=len, token = 1) fail?\nkey = 5\npassword=None"
+    recording(ScriptedTransport(None), path).request("POST", "/x", json={"content": said})
+
+    assert lines(path)[1]["request"]["json"] == {"content": said}
+
+
 def test_tokens_in_urls_are_not_written(path: Path) -> None:
     inner = ScriptedTransport(
         None, {"GET /x?access_token=planted&page=1": (200, {"next": "http://u:planted@h/?sig=planted"})}
@@ -392,6 +474,15 @@ def test_tokens_in_urls_are_not_written(path: Path) -> None:
         "params": {"api_key": "***", "limit": 3},
     }
     assert line["response"]["json"] == {"next": "http://***@h/?sig=***"}
+
+
+def test_the_key_of_an_item_of_the_store_is_no_secret(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder.request("GET", "/store/items", params={"key": "settings", "namespace": "users"})
+    recorder.request("GET", "/maps", params={"key": "planted"})
+
+    assert lines(path)[1]["request"]["params"] == {"key": "settings", "namespace": "users"}
+    assert no_secret_in(path)
 
 
 def test_what_an_error_quotes_is_not_written(path: Path) -> None:
