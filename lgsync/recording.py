@@ -99,7 +99,10 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """A REST call that took so many ``seconds``, with its ``response`` or the ``error`` it came to."""
+    """A REST call that took so many ``seconds``, with its ``response`` or the ``error`` it came to.
+
+    ``hidden`` are the places of its request at which something secret was not written (``json.config.api_key``).
+    """
 
     t: float
     method: str
@@ -109,11 +112,15 @@ class Call:
     seconds: float = 0.0
     response: Optional[Response] = None
     error: Optional[LgsyncError] = None
+    hidden: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A stream that was opened, or came to an ``error``; ``source`` is what was known of it then."""
+    """A stream that was opened, or came to an ``error``; ``source`` is what was known of it then.
+
+    ``hidden`` are the places of its request at which something secret was not written (``payload.config.api_key``).
+    """
 
     t: float
     stream: str
@@ -121,6 +128,7 @@ class Opened:
     seconds: float = 0.0
     source: Mapping[str, Any] = field(default_factory=dict)
     error: Optional[LgsyncError] = None
+    hidden: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,6 +255,7 @@ def _written_call(call: Call) -> Dict[str, Any]:
         request["json"] = as_json(call.json)
     line: Dict[str, Any] = {"t": _rounded(call.t), "kind": "call", "seconds": _rounded(call.seconds)}
     line["request"] = request
+    line.update(_written_hidden(call.hidden))
     if call.response is not None:
         line["response"] = _written_response(call.response)
     return {**line, **_written_error(call.error)}
@@ -270,6 +279,7 @@ def _written_open(opened: Opened) -> Dict[str, Any]:
     line: Dict[str, Any] = {"t": _rounded(opened.t), "kind": "open", "stream": opened.stream}
     line["seconds"] = _rounded(opened.seconds)
     line.update(written_request(opened.request))
+    line.update(_written_hidden(opened.hidden))
     return {**line, **_written_source(opened.source), **_written_error(opened.error)}
 
 
@@ -314,6 +324,10 @@ def _written_source(source: Mapping[str, Any]) -> Dict[str, Any]:
     if not source:
         return {}
     return {"source": {name: sorted(value) if name == "not_kept" else value for name, value in source.items()}}
+
+
+def _written_hidden(places: Tuple[str, ...]) -> Dict[str, Any]:
+    return {"hidden": list(places)} if places else {}
 
 
 def _written_error(error: Optional[LgsyncError]) -> Dict[str, Any]:
@@ -385,14 +399,15 @@ def _read_header(line: bytes, name: str) -> Header:
 def _read_entry(told: Dict[str, Any], header: Header) -> Entry:
     kind, t = told["kind"], told["t"]
     error, source = _read_error(told.get("error")), _read_source(told.get("source"))
+    hidden = tuple(told.get("hidden", ()))
     if kind == "call":
         request = told["request"]
         asked = (request["method"], request["path"], request.get("params", {}), request.get("json"))
         url = header.url + request["path"]
-        return Call(t, *asked, told["seconds"], _read_response(told.get("response"), url), error)
+        return Call(t, *asked, told["seconds"], _read_response(told.get("response"), url), error, hidden)
     stream = told["stream"]
     if kind == "open":
-        return Opened(t, stream, _read_request(told), told["seconds"], source, error)
+        return Opened(t, stream, _read_request(told), told["seconds"], source, error, hidden)
     if kind == "part":
         return Given(t, stream, _read_part(told), source)
     if kind == "sign":

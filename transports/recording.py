@@ -46,6 +46,7 @@ from ..transport import (
     TransportFactory,
     resolve,
 )
+from ._same_request import differences
 from ._scrubbing import Scrubber
 
 __all__ = ["RecordingTransport"]
@@ -159,7 +160,11 @@ class RecordingTransport(Transport):
         except ConfigurationError:
             # It could not be sent, and whoever replays it is told so again.
             return
-        line[name] = self._scrubber.request(line[name])
+        asked = line[name]
+        line[name] = self._scrubber.request(asked)
+        hidden = list(differences(asked, line[name]))
+        if hidden:
+            line["hidden"] = hidden
         response = line.get("response", {})
         if "base64" in response:
             body = self._scrubber.body(base64.b64decode(response["base64"]))

@@ -459,6 +459,15 @@ def test_code_that_a_user_asks_about_is_written_as_it_is(path: Path) -> None:
     assert lines(path)[1]["request"]["json"] == {"content": said}
 
 
+def test_a_line_says_where_something_is_hidden(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder.request("POST", "/x?sig=planted", json={"a": ["***", {"api_key": "planted"}]}, params={"token": "planted"})
+    recorder.request("POST", "/x", json={"a": "***"})
+
+    assert lines(path)[1]["hidden"] == ["path", "params.token", "json.a[1].api_key"]
+    assert "hidden" not in lines(path)[2]
+
+
 def test_tokens_in_urls_are_not_written(path: Path) -> None:
     inner = ScriptedTransport(
         None, {"GET /x?access_token=planted&page=1": (200, {"next": "http://u:planted@h/?sig=planted"})}
