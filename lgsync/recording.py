@@ -43,7 +43,6 @@ __all__ = [
     "Recording",
     "Sign",
     "StreamRequest",
-    "as_json",
     "kind_of_request",
     "line_of",
     "read",
@@ -58,6 +57,7 @@ VERSION = 1
 #: What is added to a line that was torn, before another one: its end, and the empty line that marks it.
 TORN = b"\n\n"
 
+#: What a stream is asked for with.
 StreamRequest = Union[RunStart, RunJoin, ThreadJoin]
 
 #: What is told of a source, with what it is before anything is told.
@@ -170,6 +170,7 @@ class LastParts:
     parts: Tuple[StreamPart, ...]
 
 
+#: What a line after the first one tells.
 Entry = Union[Call, Opened, Given, Sign, Ended, LastParts]
 
 
@@ -215,7 +216,7 @@ def line_of(thing: Mapping[str, Any]) -> bytes:
         return json.dumps(thing, default=str).encode("ascii") + b"\n"
 
 
-def as_json(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """What arrives of ``value`` when it is sent. Raises ConfigurationError for what JSON has not."""
     return codec.decode(codec.encode(value))
 
@@ -252,7 +253,7 @@ def _written_call(call: Call) -> Dict[str, Any]:
     if call.params:
         request["params"] = _plain_params(call.params)
     if call.json is not None:
-        request["json"] = as_json(call.json)
+        request["json"] = _as_json(call.json)
     line: Dict[str, Any] = {"t": _rounded(call.t), "kind": "call", "seconds": _rounded(call.seconds)}
     line["request"] = request
     line.update(_written_hidden(call.hidden))
@@ -290,7 +291,7 @@ def written_request(request: StreamRequest) -> Dict[str, Any]:
         value = getattr(request, each.name)
         if each.name in _UNTOLD or value == _default_of(each):
             continue
-        told[each.name] = _plain_params(value) if each.name == "params" else as_json(value)
+        told[each.name] = _plain_params(value) if each.name == "params" else _as_json(value)
     return {kind_of_request(request): told}
 
 
@@ -310,7 +311,7 @@ def _plain_params(params: Mapping[str, Any]) -> Dict[str, Any]:
 def _plain_param(value: Any) -> Any:
     """A value of a query, which becomes text whatever it is."""
     try:
-        return as_json(value)
+        return _as_json(value)
     except ConfigurationError:
         return str(value)
 
