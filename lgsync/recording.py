@@ -11,7 +11,8 @@ The first line says what this is; each line after it is one thing that happened,
 
 ``source`` holds what changed of the stream's :class:`~lgsync.transport.PartSource`; that its position is the id of the
 part goes without saying. A stream's ``how`` is "clean", "closed" (by the client) or "error". Where a call or a stream
-failed, ``error`` has the class, the message and the fields of the error. This module reads and writes lines, no files.
+failed, ``error`` has the class, the message and the fields of the error. An empty line follows one that was torn. This
+module reads and writes lines, no files.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .transport import Capabilities, PartSource, Response, RunJoin, RunStart, Th
 
 __all__ = [
     "SOURCE_FIELDS",
+    "TORN",
     "VERSION",
     "Call",
     "Ended",
@@ -41,7 +43,6 @@ __all__ = [
     "Recording",
     "Sign",
     "StreamRequest",
-    "as_json",
     "kind_of_request",
     "line_of",
     "read",
@@ -53,6 +54,10 @@ __all__ = [
 #: The version of the format that is written, and the latest one that can be read.
 VERSION = 1
 
+#: What is added to a line that was torn, before another one: its end, and the empty line that marks it.
+TORN = b"\n\n"
+
+#: What a stream is asked for with.
 StreamRequest = Union[RunStart, RunJoin, ThreadJoin]
 
 #: What is told of a source, with what it is before anything is told.
@@ -94,7 +99,10 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """A REST call that took so many ``seconds``, with its ``response`` or the ``error`` it came to."""
+    """A REST call that took so many ``seconds``, with its ``response`` or the ``error`` it came to.
+
+    ``hidden`` are the places of its request at which something secret was not written (``json.config.api_key``).
+    """
 
     t: float
     method: str
@@ -104,11 +112,15 @@ class Call:
     seconds: float = 0.0
     response: Optional[Response] = None
     error: Optional[LgsyncError] = None
+    hidden: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A stream that was opened, or came to an ``error``; ``source`` is what was known of it then."""
+    """A stream that was opened, or came to an ``error``; ``source`` is what was known of it then.
+
+    ``hidden`` are the places of its request at which something secret was not written (``payload.config.api_key``).
+    """
 
     t: float
     stream: str
@@ -116,6 +128,7 @@ class Opened:
     seconds: float = 0.0
     source: Mapping[str, Any] = field(default_factory=dict)
     error: Optional[LgsyncError] = None
+    hidden: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,7 @@ class LastParts:
     parts: Tuple[StreamPart, ...]
 
 
+#: What a line after the first one tells.
 Entry = Union[Call, Opened, Given, Sign, Ended, LastParts]
 
 
@@ -202,7 +216,7 @@ def line_of(thing: Mapping[str, Any]) -> bytes:
         return json.dumps(thing, default=str).encode("ascii") + b"\n"
 
 
-def as_json(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """What arrives of ``value`` when it is sent. Raises ConfigurationError for what JSON has not."""
     return codec.decode(codec.encode(value))
 
@@ -239,9 +253,10 @@ def _written_call(call: Call) -> Dict[str, Any]:
     if call.params:
         request["params"] = _plain_params(call.params)
     if call.json is not None:
-        request["json"] = as_json(call.json)
+        request["json"] = _as_json(call.json)
     line: Dict[str, Any] = {"t": _rounded(call.t), "kind": "call", "seconds": _rounded(call.seconds)}
     line["request"] = request
+    line.update(_written_hidden(call.hidden))
     if call.response is not None:
         line["response"] = _written_response(call.response)
     return {**line, **_written_error(call.error)}
@@ -265,6 +280,7 @@ def _written_open(opened: Opened) -> Dict[str, Any]:
     line: Dict[str, Any] = {"t": _rounded(opened.t), "kind": "open", "stream": opened.stream}
     line["seconds"] = _rounded(opened.seconds)
     line.update(written_request(opened.request))
+    line.update(_written_hidden(opened.hidden))
     return {**line, **_written_source(opened.source), **_written_error(opened.error)}
 
 
@@ -275,7 +291,7 @@ def written_request(request: StreamRequest) -> Dict[str, Any]:
         value = getattr(request, each.name)
         if each.name in _UNTOLD or value == _default_of(each):
             continue
-        told[each.name] = _plain_params(value) if each.name == "params" else as_json(value)
+        told[each.name] = _plain_params(value) if each.name == "params" else _as_json(value)
     return {kind_of_request(request): told}
 
 
@@ -295,7 +311,7 @@ def _plain_params(params: Mapping[str, Any]) -> Dict[str, Any]:
 def _plain_param(value: Any) -> Any:
     """A value of a query, which becomes text whatever it is."""
     try:
-        return as_json(value)
+        return _as_json(value)
     except ConfigurationError:
         return str(value)
 
@@ -309,6 +325,10 @@ def _written_source(source: Mapping[str, Any]) -> Dict[str, Any]:
     if not source:
         return {}
     return {"source": {name: sorted(value) if name == "not_kept" else value for name, value in source.items()}}
+
+
+def _written_hidden(places: Tuple[str, ...]) -> Dict[str, Any]:
+    return {"hidden": list(places)} if places else {}
 
 
 def _written_error(error: Optional[LgsyncError]) -> Dict[str, Any]:
@@ -325,14 +345,14 @@ def _written_error(error: Optional[LgsyncError]) -> Dict[str, Any]:
 def read(data: bytes, name: str) -> Recording:
     """The recording that a file of this ``name`` holds.
 
-    Its last line may be torn, as by a program that was ended: it does not count. Raises ConfigurationError, which names
-    the line, for a file that is no recording, or one of a later version.
+    A line may be torn, as by a program that was ended: the last one, or one that an empty line follows. It does not
+    count. Raises ConfigurationError, which names the line, for a file that is no recording, or one of a later version.
     """
     lines = data.split(b"\n")[:-1]
     header = _read_header(lines[0] if lines else b"", name)
     entries: List[Entry] = []
-    for number, line in enumerate(lines[1:], 2):
-        if not line.strip():
+    for number, (line, following) in enumerate(zip(lines[1:], [*lines[2:], None]), 2):
+        if not line.strip() or (following == b"" and _is_torn(line)):
             continue
         try:
             told = codec.decode(line)
@@ -344,6 +364,14 @@ def read(data: bytes, name: str) -> Recording:
                 f"Line {number} of the recording {name} cannot be read ({type(exc).__name__}: {exc}); record it anew"
             ) from exc
     return Recording(header, tuple(entries))
+
+
+def _is_torn(line: bytes) -> bool:
+    try:
+        codec.decode(line)
+    except ValueError:
+        return True
+    return False
 
 
 def _read_header(line: bytes, name: str) -> Header:
@@ -372,14 +400,15 @@ def _read_header(line: bytes, name: str) -> Header:
 def _read_entry(told: Dict[str, Any], header: Header) -> Entry:
     kind, t = told["kind"], told["t"]
     error, source = _read_error(told.get("error")), _read_source(told.get("source"))
+    hidden = tuple(told.get("hidden", ()))
     if kind == "call":
         request = told["request"]
         asked = (request["method"], request["path"], request.get("params", {}), request.get("json"))
         url = header.url + request["path"]
-        return Call(t, *asked, told["seconds"], _read_response(told.get("response"), url), error)
+        return Call(t, *asked, told["seconds"], _read_response(told.get("response"), url), error, hidden)
     stream = told["stream"]
     if kind == "open":
-        return Opened(t, stream, _read_request(told), told["seconds"], source, error)
+        return Opened(t, stream, _read_request(told), told["seconds"], source, error, hidden)
     if kind == "part":
         return Given(t, stream, _read_part(told), source)
     if kind == "sign":

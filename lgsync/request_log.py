@@ -12,14 +12,11 @@ from typing import Any, Dict, Mapping, Optional, Type
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from .paths import ids_in
+from .secret_names import looks_secret
 
-__all__ = ["RequestLine", "looks_secret", "request_line", "tell_of_pause", "without_secrets"]
+__all__ = ["RequestLine", "request_line", "tell_of_pause", "without_secrets"]
 
 logger = logging.getLogger("lgsync")
-
-_SECRET = re.compile(
-    r"key|token|secret|passw|pwd|(?<![a-z])sig(?![a-z])|signature|auth|credential|cookie|session|jwt", re.IGNORECASE
-)
 
 _RUN = re.compile(r"/runs/([^/?#]+)")
 
@@ -101,11 +98,6 @@ def tell_of_pause(seconds: float, error: BaseException, run_id: Optional[str] = 
         logger.info("Trying again in %.2f s: %s", seconds, error)
     else:
         logger.info("Run %s: trying again in %.2f s: %s", run_id, seconds, error)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether what stands in a query under this name is not to be shown."""
-    return _SECRET.search(name) is not None
 
 
 def without_secrets(url: str) -> str:

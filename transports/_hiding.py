@@ -7,14 +7,14 @@ import contextlib
 import re
 from typing import Any, Iterator, Mapping
 
+from ..secret_names import looks_secret
+
 __all__ = ["Secrets"]
 
 # A shorter value is found in words that quote nothing.
 _SHORTEST = 8
 
 _HIDDEN = b"***"
-
-_SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential|jwt", re.IGNORECASE)
 
 # How a character other than a letter or a digit is written where a text is quoted: as it is, or escaped as in JSON (or
 # JSON in JSON), a URL or a page.
@@ -53,7 +53,7 @@ class Secrets:
                     yield pair.partition("=")[2].strip(' "')
             elif name.lower() in ("authorization", "proxy-authorization"):
                 yield from _credentials(text)
-            elif _SECRET_NAME.search(name):
+            elif looks_secret(name):
                 yield text.strip()
 
 

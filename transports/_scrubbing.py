@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from ..recording import line_of
-from ..request_log import looks_secret, without_secrets
+from ..request_log import without_secrets
+from ..secret_names import ENDINGS, is_secret_in_answer, is_secret_in_request, looks_secret
 from ..transport import TransportConfig
 from ._hiding import Secrets
 
@@ -16,26 +17,22 @@ __all__ = ["HIDDEN", "Scrubber"]
 #: What stands in place of a secret.
 HIDDEN = "***"
 
-# Fields of JSON that hold secrets by their names. A "token" is one in a request, and a piece of text in an answer; a
-# "key" names an item of the store.
-_NAMES = (
-    r"(?:api[_-]?keys?|authorization|cookies?|passw(?:or)?d|passphrase|secrets?|secret[_-]?key|private[_-]?key"
-    r"|credentials?|jwt|(?:access|refresh|id|auth|bearer|session|csrf)[_-]?token)"
-)
-_FIELD = re.compile(rf"{_NAMES}$", re.IGNORECASE)
-_FIELD_OF_REQUEST = re.compile(rf"(?:{_NAMES}|(?:^|[_-])token|[a-z]Token)$", re.IGNORECASE)
+# Elsewhere a query's "key" is one that opens something.
+_STORE, _STORE_PARAMS = "/store/items", ("key",)
 
 _QUERY = re.compile(r"(?P<name>[?&;#][^\s\"'<>=?&;#]{1,64}=)(?P<value>[^\s\"'<>&#;]+)")
 _USER = re.compile(r"(?<=://)[^\s/\"'<>@]{1,256}@")
 
-# How a field of such a name ends on a line. To look for these costs little, and nearly all lines have none of them.
-_ENDINGS = tuple(
-    f'{word}":'.encode()
-    for word in (
-        *("key", "keys", "authorization", "cookie", "cookies", "passwd", "password", "passphrase", "secret", "secrets"),
-        *("credential", "credentials", "jwt", "token"),
-    )
+# What a database is told: nothing but names and values, between blanks or ";".
+_PAIR = re.compile(
+    r"(?P<name>(?<![^\s;])(?:(?:user|data|initial|integrated) )?[\w.-]{1,64}\s*=\s*)"
+    r"(?P<value>'(?:[^'\\]|\\.)*'|[^\s;]+)",
+    re.IGNORECASE,
 )
+_PAIRS_END = re.compile(r"[\s;]*")
+
+# How a field that is secret in an answer ends on a line; nearly all lines have none.
+_ENDINGS = tuple(f'{word}":'.encode() for word in ENDINGS)
 
 
 class Scrubber:
@@ -57,7 +54,7 @@ class Scrubber:
     def request(self, request: Any) -> Any:
         """A request without what its fields' names say is secret; that is not to be seen in any answer either."""
         found: Dict[str, Any] = {}
-        cleaned = _without_named(request, _FIELD_OF_REQUEST, found)
+        cleaned = _without_pairs(_without_named(request, is_secret_in_request, found), found)
         if isinstance(cleaned, dict):
             cleaned = self._request_line(cleaned, found)
         self._add({f"secret\n{value}": ("secret", value) for value in found})
@@ -68,7 +65,7 @@ class Scrubber:
         written = line_of(line)
         if not (_is_suspect(written) or (self._pattern is not None and self._pattern.search(written))):
             return written
-        return line_of(self._hidden(_without_named(line, _FIELD, {})))
+        return line_of(self._hidden(_without_named(line, is_secret_in_answer, {})))
 
     def _request_line(self, request: Dict[str, Any], found: Dict[str, Any]) -> Dict[str, Any]:
         """A query's values, and a path that has a query of its own."""
@@ -76,7 +73,8 @@ class Scrubber:
         if isinstance(path, str) and "?" in path:
             request = {**request, "path": without_secrets(path)}
         if isinstance(params, dict):
-            secret = {name: value for name, value in params.items() if looks_secret(name)}
+            plain = _STORE_PARAMS if path == _STORE else ()
+            secret = {name: value for name, value in params.items() if looks_secret(name) and name not in plain}
             found.update({str(value): None for value in secret.values()})
             request = {**request, "params": {**params, **dict.fromkeys(secret, HIDDEN)}}
         return request
@@ -133,16 +131,34 @@ def _hidden_in_query(found: re.Match[str]) -> str:
     return found["name"] + HIDDEN if looks_secret(found["name"]) else found[0]
 
 
-def _without_named(thing: Any, names: re.Pattern[str], found: Dict[str, Any]) -> Any:
+def _without_named(thing: Any, is_secret: Callable[[str], bool], found: Dict[str, Any]) -> Any:
     """The same with ``***`` for each text in a field of such a name; what stood there is put into ``found``."""
     if isinstance(thing, dict):
         return {
-            name: _blotted(value, found) if names.search(name) else _without_named(value, names, found)
+            name: _blotted(value, found) if is_secret(name) else _without_named(value, is_secret, found)
             for name, value in thing.items()
         }
     if isinstance(thing, list):
-        return [_without_named(each, names, found) for each in thing]
+        return [_without_named(each, is_secret, found) for each in thing]
     return thing
+
+
+def _without_pairs(thing: Any, found: Dict[str, Any]) -> Any:
+    """The same with ``***`` for the password in each text that tells how to reach a database."""
+    if isinstance(thing, dict):
+        return {name: _without_pairs(value, found) for name, value in thing.items()}
+    if isinstance(thing, list):
+        return [_without_pairs(each, found) for each in thing]
+    if not isinstance(thing, str) or "=" not in thing or _PAIRS_END.fullmatch(_PAIR.sub("", thing)) is None:
+        return thing
+
+    def hidden(pair: re.Match[str]) -> str:
+        if not looks_secret(pair["name"]):
+            return pair[0]
+        found[pair["value"].strip("'")] = None
+        return pair["name"] + HIDDEN
+
+    return _PAIR.sub(hidden, thing)
 
 
 def _blotted(thing: Any, found: Dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, LgsyncError
 from ..parts import StreamPart
 from ..recording import (
     SOURCE_FIELDS,
+    TORN,
     Call,
     Ended,
     Entry,
@@ -45,6 +46,7 @@ from ..transport import (
     TransportFactory,
     resolve,
 )
+from ._same_request import differences
 from ._scrubbing import Scrubber
 
 __all__ = ["RecordingTransport"]
@@ -158,7 +160,11 @@ class RecordingTransport(Transport):
         except ConfigurationError:
             # It could not be sent, and whoever replays it is told so again.
             return
-        line[name] = self._scrubber.request(line[name])
+        asked = line[name]
+        line[name] = self._scrubber.request(asked)
+        hidden = list(differences(asked, line[name]))
+        if hidden:
+            line["hidden"] = hidden
         response = line.get("response", {})
         if "base64" in response:
             body = self._scrubber.body(base64.b64decode(response["base64"]))
@@ -305,6 +311,7 @@ class _Tape:
         self._prefix = ""
         self._process = os.getpid()
         self._closed = False
+        self._torn = False
         try:
             held = path.read_bytes() if append and path.exists() else b""
             # Unbuffered; where it ends, is looked up by each write.
@@ -319,8 +326,8 @@ class _Tape:
         if held:
             header = _continued(read(held, str(path)).header, header, path)
             self._prefix = f"{os.getpid()}-{time.time_ns() // 1000 % 1_000_000}-"
-            # A line that was torn has no end, and is no line.
-            os.truncate(path, held.rindex(b"\n") + 1)
+            # Nothing is cut off: what lies there may be a line that another one is just writing.
+            self._torn = not held.endswith(b"\n")
         began = datetime.fromisoformat(header.recorded).timestamp()
         self._zero = time.monotonic() - max(0.0, time.time() - began)
         if not held:
@@ -341,7 +348,7 @@ class _Tape:
         if self._closed:
             return
         try:
-            self._file.write(line)
+            self._add(TORN + line if self._torn else line)
         except ValueError:
             # Closed by another thread just now; what it ended is no longer of interest.
             if not self._closed:
@@ -352,6 +359,15 @@ class _Tape:
     def close(self) -> None:
         self._closed = True
         self._file.close()
+
+    def _add(self, data: bytes) -> None:
+        """All of it: a file takes less than it is given where its disk is full, or the line is very long."""
+        taken = self._file.write(data)
+        while taken < len(data):
+            self._torn = True
+            data = data[taken:]
+            taken = self._file.write(data)
+        self._torn = False
 
 
 def _continued(begun: Header, now: Header, path: Path) -> Header:

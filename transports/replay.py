@@ -166,14 +166,14 @@ class ReplayTransport(Transport):
         for number, (call, recorded) in enumerate(zip(self._played.calls, self._played.requests)):
             if (call.method, call.path.count("/")) != (asked["method"], asked["path"].count("/")):
                 continue
-            where = self._ids.difference(recorded, asked)
+            where = self._ids.difference(recorded, asked, call.hidden)
             if where is None and not self._played.answered[number]:
                 self._played.answered[number] = True
                 return call
             if where is None:
                 latest = call
-            elif not nearest and not where.startswith(".path"):
-                nearest = f"Nearest is one that differs at {where[1:]}: {_shown(recorded)}. "
+            elif not nearest and where != "path":
+                nearest = f"Nearest is one that differs at {where}: {_shown(recorded)}. "
         if latest is not None and (latest.method == "GET" or latest.path.endswith(_READS)):
             return latest
         left = [call for call, answered in zip(self._played.calls, self._played.answered) if not answered]
@@ -228,11 +228,11 @@ class ReplayTransport(Transport):
             recorded = written_request(reel.opened.request)
             if reel.used or kind not in recorded:
                 continue
-            where = self._ids.difference(recorded[kind], asked)
+            where = self._ids.difference(recorded[kind], asked, reel.opened.hidden)
             if where is None:
                 reel.used = True
                 return reel, self._log_of(reel.opened)
-            nearest = nearest or f"Nearest is one that differs at {where[1:]}: {_shown(recorded[kind])}. "
+            nearest = nearest or f"Nearest is one that differs at {where}: {_shown(recorded[kind])}. "
         if not isinstance(request, RunStart):
             return self._joined(request)
         left = [reel for reel in self._played.reels if not reel.used]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import re
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 import requests
@@ -186,13 +187,76 @@ def test_a_copy_begins_a_file_that_is_not_there(path: Path) -> None:
     assert len(read(path.read_bytes(), "anew").entries) == 1
 
 
-def test_a_torn_line_gives_way_to_what_is_added(path: Path) -> None:
+def asked_for(path: Path) -> List[str]:
+    """The paths of the calls that can be read."""
+    return [entry.path for entry in read(path.read_bytes(), "asked").entries if isinstance(entry, Call)]
+
+
+def test_a_torn_line_is_ended_by_what_is_added(path: Path) -> None:
     recording(ScriptedTransport(None), path).request("GET", "/first")
     recording(ScriptedTransport(None), path, append=True).request("GET", "/torn")
     path.write_bytes(path.read_bytes()[:-9])
     recording(ScriptedTransport(None), path, append=True).request("GET", "/second")
 
-    assert [line["request"]["path"] for line in lines(path)[1:]] == ["/first", "/second"]
+    assert asked_for(path) == ["/first", "/second"]
+
+
+def test_nothing_is_taken_from_a_file_that_another_one_writes_while_a_copy_is_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = recording(ScriptedTransport(None), path)
+    first.request("GET", "/before")
+    whole = Path.read_bytes
+
+    def while_first_writes(self: Path) -> bytes:
+        held = whole(self)
+        first.request("GET", "/meanwhile")
+        return held[:-9]  # as one that reads sees the half of a line that is just being written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", while_first_writes)
+        second = recording(ScriptedTransport(None), path, append=True)
+    second.request("GET", "/after")
+    first.request("GET", "/last")
+
+    assert asked_for(path) == ["/before", "/meanwhile", "/after", "/last"]
+
+
+class _Disk:
+    """A file on a disk that takes so many bytes of each write; of None, it has no room."""
+
+    def __init__(self, inner: Any, *takes: Optional[int]) -> None:
+        self._inner = inner
+        self._takes = list(takes)
+
+    def write(self, data: bytes) -> int:
+        takes = self._takes.pop(0) if self._takes else len(data)
+        if takes is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written: int = self._inner.write(data[:takes])
+        return written
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_what_one_write_did_not_take_is_written_by_the_next(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder._tape._file = _Disk(recorder._tape._file, 5, 7)  # type: ignore[assignment]
+    recorder.request("GET", "/first")
+    recorder.request("GET", "/second")
+
+    assert asked_for(path) == ["/first", "/second"]
+
+
+def test_a_line_that_a_full_disk_has_torn_takes_no_other_with_it(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder._tape._file = _Disk(recorder._tape._file, 5, None)  # type: ignore[assignment]
+    with pytest.raises(ConfigurationError, match="cannot be written: No space left"):
+        recorder.request("GET", "/torn")
+    recorder.request("GET", "/second")
+
+    assert asked_for(path) == ["/second"]
 
 
 def test_a_file_of_another_transport_is_not_gone_on_with(path: Path) -> None:
@@ -313,6 +377,97 @@ def test_what_a_request_names_a_secret_is_not_written(path: Path) -> None:
     assert payload["config"] == {"configurable": {"openai_api_key": "***", "max_tokens": 5, "authToken": "***"}}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("aws_secret_access_key", "secretAccessKey", "openai_key", "anthropicKey", "OPENAI_API_KEY", "signing_key"),
+        *(
+            "aws_access_key_id",
+            "auth",
+            "langgraph_auth_user",
+            "passwords",
+            "tokens",
+            "session",
+            "pin",
+            "pwd",
+            "db_pass",
+        ),
+        *("client_secret_value", "bearer", "session_token", "id_token", "authorization", "private-key"),
+        *("admin_token", "signing_token", "maxwell_token", "nexus_token", "messages_api_key", "token", "author_token"),
+    ],
+)
+@pytest.mark.parametrize("value", ["planted-value", ["planted-value"], {"of": "planted-value"}])
+def test_whatever_a_request_calls_a_secret_is_not_written(path: Path, name: str, value: Any) -> None:
+    inner = ScriptedTransport(ScriptedSource([StreamPart("custom", "I heard planted-value", "1-0")]))
+    recorder = recording(inner, path)
+    payload = {"config": {"configurable": {name: value}}, "metadata": {name: value}}
+    recorder.request("POST", "/threads", json=payload)
+    seen(recorder.open_run(RunStart(THREAD, payload)))
+
+    assert no_secret_in(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("messages_key", "input_key", "historyMessagesKey", "feedback_keys", "key", "keys", "key_points", "keywords"),
+        *("max_tokens", "maxTokens", "max_completion_tokens", "maxOutputTokens", "input_tokens", "total_tokens"),
+        *("token_count", "tokens_per_minute", "tokenizer", "session_id", "author", "authors", "author_name"),
+        *("assistant_id", "checkpoint_ns", "compass", "pinned", "pipeline", "spin", "design", "passenger"),
+    ],
+)
+def test_what_only_sounds_like_a_secret_is_written(path: Path, name: str) -> None:
+    recording(ScriptedTransport(None), path).request("POST", "/x", json={name: "what it says"})
+
+    assert lines(path)[1]["request"]["json"] == {name: "what it says"}
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Session", "X-Pwd", "X-Signature", "X-Api-Key", "X-Csrf-Token", "X-Pin", "X-Passcode", "X-Auth"]
+)
+def test_a_header_that_is_named_like_a_secret_is_not_written_where_it_is_quoted(path: Path, name: str) -> None:
+    part = StreamPart("custom", {"heard": "it is planted-value"}, "1-0")
+    echoing({"heard": ["planted-value"]}, part, path=path, headers={name: "planted-value"})
+
+    assert no_secret_in(path)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("host=db user=me password=planted-value dbname=x", "host=db user=me password=*** dbname=x"),
+        ("password=planted-value host=db", "password=*** host=db"),
+        ("host = db password = 'planted value' dbname = x", "host = db password = *** dbname = x"),
+        ("Server=db;Database=x;Pwd=planted-value;", "Server=db;Database=x;Pwd=***;"),
+        ("Pwd=planted-value;User Id=me;Server=db", "Pwd=***;User Id=me;Server=db"),
+        ("postgresql://me:planted-value@db/x", "postgresql://***@db/x"),
+        ("postgresql://db/x?user=me&password=planted-value", "postgresql://db/x?user=me&password=***"),
+    ],
+)
+def test_a_password_of_a_data_base_is_not_written(path: Path, dsn: str, shown: str) -> None:
+    inner = ScriptedTransport(None, {"POST /x": (200, {"connected": f"to {dsn}"})})
+    recording(inner, path).request("POST", "/x", json={"config": {"configurable": {"dsn": dsn}}})
+
+    assert lines(path)[1]["request"]["json"]["config"]["configurable"]["dsn"] == shown
+    assert no_secret_in(path)
+
+
+def test_code_that_a_user_asks_about_is_written_as_it_is(path: Path) -> None:
+    said = "Why does sorted(names, key=len, token = 1) fail?\nkey = 5\npassword=None"
+    recording(ScriptedTransport(None), path).request("POST", "/x", json={"content": said})
+
+    assert lines(path)[1]["request"]["json"] == {"content": said}
+
+
+def test_a_line_says_where_something_is_hidden(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder.request("POST", "/x?sig=planted", json={"a": ["***", {"api_key": "planted"}]}, params={"token": "planted"})
+    recorder.request("POST", "/x", json={"a": "***"})
+
+    assert lines(path)[1]["hidden"] == ["path", "params.token", "json.a[1].api_key"]
+    assert "hidden" not in lines(path)[2]
+
+
 def test_tokens_in_urls_are_not_written(path: Path) -> None:
     inner = ScriptedTransport(
         None, {"GET /x?access_token=planted&page=1": (200, {"next": "http://u:planted@h/?sig=planted"})}
@@ -328,6 +483,15 @@ def test_tokens_in_urls_are_not_written(path: Path) -> None:
         "params": {"api_key": "***", "limit": 3},
     }
     assert line["response"]["json"] == {"next": "http://***@h/?sig=***"}
+
+
+def test_the_key_of_an_item_of_the_store_is_no_secret(path: Path) -> None:
+    recorder = recording(ScriptedTransport(None), path)
+    recorder.request("GET", "/store/items", params={"key": "settings", "namespace": "users"})
+    recorder.request("GET", "/maps", params={"key": "planted"})
+
+    assert lines(path)[1]["request"]["params"] == {"key": "settings", "namespace": "users"}
+    assert no_secret_in(path)
 
 
 def test_what_an_error_quotes_is_not_written(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, Iterator, Set
 
@@ -16,7 +17,9 @@ PUBLIC = (
     "lgsync.accumulate",
     "lgsync.dev_server",
     "lgsync.errors",
+    pytest.param("lgsync.flask", marks=pytest.mark.skipif(find_spec("flask") is None, reason="Flask is not here")),
     "lgsync.models",
+    "lgsync.recording",
     "lgsync.resources.assistants",
     "lgsync.resources.crons",
     "lgsync.resources.http",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import pytest
-from lgsync.transports import ReplayTransport
+from lgsync.transports import RecordingTransport, ReplayTransport
 from rawserver import PATIENCE
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, run_answers, state
 from taped import CONFIG, played, recording, replaying, seen
@@ -24,7 +24,7 @@ from lgsync import (
     RunError,
 )
 from lgsync.parts import StreamPart, Undecoded
-from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout
+from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout, TransportConfig
 
 PARTS = [StreamPart("custom", number, f"{number // 2 + 1}-0") for number in range(10)]
 START = RunStart(THREAD, {"assistant_id": "agent", "input": {"n": 1}})
@@ -409,6 +409,40 @@ def test_a_secret_of_another_value_is_the_same_request(path: Path) -> None:
     transport.request("POST", "/x", json={"api_key": "one"}, params={"token": "one"})
 
     assert replaying(path).request("POST", "/x", json={"api_key": "two"}, params={"token": "two"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("***", "drop all tables"),
+        ("make it ***bold***", "make it bold, then"),
+        (["***"], ["drop"]),
+        ("***", None),
+    ],
+)
+def test_asterisks_that_a_user_says_stand_for_nothing_else(path: Path, said: Any, asked: Any) -> None:
+    transport = recording(ScriptedTransport(ScriptedSource([]), {"POST /x": (200, {})}), path)
+    transport.request("POST", "/x", json={"content": said, "api_key": "one"})
+    seen(transport.open_run(RunStart(THREAD, {"input": {"content": said}, "config": {"api_key": "one"}})))
+    replay = replaying(path)
+
+    with pytest.raises(NotRecorded, match=r"differs at json\.content"):
+        replay.request("POST", "/x", json={"content": asked, "api_key": "two"})
+    with pytest.raises(NotRecorded, match=r"differs at payload\.input\.content"):
+        replay.open_run(RunStart(THREAD, {"input": {"content": asked}, "config": {"api_key": "two"}}))
+    assert replay.request("POST", "/x", json={"content": said, "api_key": "two"}).status == 200
+
+
+def test_where_a_secret_was_quoted_another_one_is_the_same_request(path: Path) -> None:
+    config = TransportConfig("http://server", {"x-api-key": "planted-key"})
+    inner = ScriptedTransport(ScriptedSource([]), {"POST /x": (200, {})})
+    transport = RecordingTransport(config, inner=inner, path=path)
+    transport.request("POST", "/x", json={"a": [{"url": "with planted-key in ***"}]})
+    seen(transport.open_run(RunStart(THREAD, {"input": "planted-key"})))
+    replay = replaying(path)
+
+    assert replay.request("POST", "/x", json={"a": [{"url": "with mine in ***"}]}).status == 200
+    assert seen(replay.open_run(RunStart(THREAD, {"input": "mine"})))[0] == []
 
 
 def test_what_was_recorded_up_to_leaving_says_that_there_is_no_more(path: Path) -> None:
