@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, List
 
 import pytest
 from chat_app import EXAMPLES
@@ -21,6 +21,8 @@ from lgsync import Client, ConnectionFailed
 from lgsync.testing import FaultProxy
 
 FOLDER = EXAMPLES / "flask_chat"
+
+SOON = 0.3
 
 
 @pytest.fixture
@@ -37,6 +39,8 @@ def app(monkeypatch: pytest.MonkeyPatch, server_url: str, tmp_path: Path) -> Ite
     spec.loader.exec_module(module)
     made = module.create_app()
     yield made
+    for looker in lookers():
+        looker.cancel()
     made.extensions["client"].close()
 
 
@@ -92,13 +96,16 @@ def gated(app: Any, client: Client, gate: Gate) -> str:
 
 @pytest.fixture
 def no_patience(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is to look whether somebody reads a run, does so almost at once."""
-    for name in ("SECONDS_TO_COME", "SECONDS_TO_COME_BACK"):
-        monkeypatch.setattr(f"attendance.{name}", 0.3, raising=False)
+    """Whoever is to look whether a reader came back, does so almost at once."""
+    monkeypatch.setattr("attendance.SECONDS_TO_COME_BACK", SOON)
+
+
+def lookers() -> List[threading.Timer]:
+    return [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 def all_have_looked() -> None:
-    until(lambda: not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()), pause=0.02)
+    until(lambda: all(looker.interval != SOON for looker in lookers()), pause=0.02)
 
 
 def has_status(client: Client, browser: Browser, run_id: str, status: str) -> Callable[[], bool]:
@@ -217,17 +224,30 @@ def test_a_run_whose_tabs_are_all_closed_is_cancelled(
 
 
 def test_a_run_that_nobody_comes_to_read_is_cancelled(
-    app: Any, client: Client, gated: str, gate: Gate, no_patience: None
+    app: Any, client: Client, gated: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("attendance.SECONDS_TO_COME", SOON)
     browser = Browser(app)
     run_id = browser.run_of(gated)
     until(has_status(client, browser, run_id, "interrupted"), pause=0.05)
 
 
-def test_what_is_known_of_readers_goes_with_them(app: Any, client: Client, no_patience: None) -> None:
+def test_a_run_that_somebody_comes_to_read_is_not_cancelled(
+    app: Any, gated: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Browser(app)
+    run_id = browser.run_of(gated)
+    tab = Tab(browser, run_id)
+    monkeypatch.setattr("attendance.SECONDS_TO_COME", SOON)
+    sys.modules["attendance"].Attendance(app.extensions["client"], browser.thread_id, run_id).expect()
+    all_have_looked()
+    gate.open()
+    assert '"outcome":"success"' in tab.rest()
+
+
+def test_what_is_known_of_readers_goes_with_them(app: Any, client: Client) -> None:
     browser = Browser(app)
     assert '"outcome":"success"' in Tab(browser, browser.run_of("slow")).rest()
-    all_have_looked()
     assert client.store.search_items(("chat_readers", browser.thread_id)).items == []
 
 
@@ -244,13 +264,14 @@ def test_a_tab_that_is_closed_while_the_server_is_away_is_logged(
     app.extensions["client"].close()
     app.extensions["client"] = Client(proxy.url, retries=0)
     browser = Browser(app)
-    tab = Tab(browser, browser.run_of(gated))
+    run_id = browser.run_of(gated)
+    tab = Tab(browser, run_id)
     proxy.refuse()
     proxy.cut_all("rst")
     with caplog.at_level(logging.ERROR):
         tab.close()
         all_have_looked()
-    assert "may go on unread" in caplog.text
+    assert f"Run {run_id} on thread {browser.thread_id} may go on unread" in caplog.text
 
 
 def test_a_run_whose_reader_cannot_be_noted_leaves_no_stream_open(
