@@ -3,7 +3,9 @@
     celery --app celery_task worker --pool threads      (CELERY_BROKER_URL, CELERY_RESULT_BACKEND, LANGGRAPH_URL)
     python -c "from celery_task import answer; print(answer.delay('agent', 'What is the weather in Oslo?').get())"
 
-A task that is revoked, or loses its worker, leaves the ``with`` block, and so its run is cancelled.
+A task that ``revoke(terminate=True)`` stops leaves the ``with`` block, and so its run is cancelled. Celery can stop
+those in processes (``--pool prefork``). A task in a thread cannot be stopped and goes on, and so does the run of a
+worker that is killed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A Django view that streams a run, under WSGI.
 
-    gunicorn --threads 8 django_view:application        (in examples/; LANGGRAPH_URL)
+    gunicorn --threads 8 django_view:application        (in examples/; LANGGRAPH_URL, DJANGO_SECRET_KEY)
 
 One file, so that it can be read at once; in a project of yours only the view and its URL are needed.
 """
@@ -23,7 +23,8 @@ from lgsync.wsgi import NotResumable, resume, sse_headers, sse_response_body
 if not settings.configured:
     settings.configure(
         ROOT_URLCONF=__name__,
-        SECRET_KEY=os.environ.get("DJANGO_SECRET_KEY", "only for a look"),
+        # Whoever knows it can forge sessions, and read other people's threads.
+        SECRET_KEY=os.environ["DJANGO_SECRET_KEY"],
         ALLOWED_HOSTS=["localhost", "127.0.0.1", "testserver"],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
         MIDDLEWARE=[

@@ -106,6 +106,8 @@ def _checked(
     texts = (thread_id, run_id, transport, messages_key, *modes, *(() if before is None else (before,)))
     if not all(isinstance(each, str) for each in texts) or type(taken) is not int or taken < 0:
         raise ValueError("a field is of a wrong type")
+    if not (thread_id and run_id):
+        raise ValueError("an id is empty")
     if (group is None) != (taken == 0) or not isinstance(group or "", str):
         raise ValueError("its place is impossible")
     return Cursor(

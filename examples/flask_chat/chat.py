@@ -54,8 +54,9 @@ def page() -> str:
     run_id = None
     if "thread_id" in session:
         try:
-            state = client().threads.get_state(session["thread_id"])
+            # First: of a run that ends in between, the page then has the state, or follows what it has said.
             run_id = _run_at_work()
+            state = client().threads.get_state(session["thread_id"])
         except NotFoundError:
             # The server was started anew, and has forgotten the conversation.
             session.pop("thread_id")
@@ -102,7 +103,14 @@ def events(run_id: Any) -> Response:
             run = client().runs.join_stream(thread_id, str(run_id), stream_subgraphs=False)
         except NotFoundError:
             abort(404)
-    return stream(run, gone=Attendance(client(), thread_id).left, heartbeat=1.0)
+    try:
+        reader = Attendance(client(), thread_id, str(run.run_id)).reader()
+    except BaseException:
+        run.close()
+        raise
+    response = stream(run, gone=reader.gone, heartbeat=1.0)
+    response.call_on_close(reader.close)
+    return response
 
 
 @pages.post("/runs/<uuid:run_id>/cancel")
@@ -141,9 +149,10 @@ def _field(name: str) -> str:
 
 def _started(**what: Any) -> Any:
     """Start a run that is read by another request, and maybe by several, one after the other."""
+    thread_id = _thread_id()
     try:
         run = client().runs.create(
-            _thread_id(),
+            thread_id,
             session.get("assistant", current_app.config["ASSISTANTS"][0]),
             stream_mode=["messages-tuple", "updates"],
             multitask_strategy="reject",
@@ -151,6 +160,8 @@ def _started(**what: Any) -> Any:
         )
     except ConflictError:
         abort(409, "The last answer is still under way")
+    # The tab may be closed before it reads anything.
+    Attendance(client(), thread_id, run.run_id).expect()
     return jsonify(run_id=run.run_id)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any, Callable
 
 from chat_app import NASTY, Chat, gunicorn
 from langgraph_server import Gate, server_python
+from rawserver import until
 
-from lgsync.testing import FaultProxy
+from lgsync.testing import FaultProxy, Status
 
 WHOLE = "s0 s1 s2 s3 s4 s5 s6 s7 s8 s9 "
 DESK = {"width": 1100, "height": 800}
@@ -74,14 +74,13 @@ def test_a_reload_in_mid_answer_resumes_with_nothing_doubled(chat: Chat, tab: Ca
     say(page, "hello", chat.gated)
     answer_is(page, "s0 s1 s2 s3 ")
     run = only_run(chat, page)
-    looked = chat.asked_for("GET", f"/threads/{run.thread_id}")
+    (before,) = chat.readers_of(run)
     page.reload()
     answer_is(page, "s0 s1 s2 s3 ")
     assert page.locator(".message.human").count() == 1
-    # Whoever noticed that the first page had left, looked whether somebody came back.
-    deadline = time.monotonic() + 15
-    while chat.asked_for("GET", f"/threads/{run.thread_id}") == looked:
-        assert time.monotonic() < deadline
+    # The first page was given up, and somebody had come back.
+    until(lambda: before not in chat.readers_of(run), within=15, pause=0.05)
+    assert len(chat.readers_of(run)) == 1
     assert status(chat, run) == "running"
     gate.open()
     answer_is(page, WHOLE)
@@ -126,13 +125,54 @@ def test_closing_the_tab_in_a_quiet_phase_cancels_the_run_within_six_seconds(
     say(page, "hello", chat.silent)
     page.wait_for_selector("#stop", state="visible")
     run = only_run(chat, page)
-    while status(chat, run) == "pending":
-        continue
+    until(lambda: status(chat, run) == "running", pause=0.05)
     page.close()
-    left = time.monotonic()
-    while status(chat, run) == "running":
-        assert time.monotonic() - left < NOTICED
+    until(lambda: status(chat, run) != "running", within=NOTICED, pause=0.05)
     assert status(chat, run) == "interrupted"
+
+
+def test_a_message_that_cannot_be_sent_is_kept_and_told_in_words(
+    chat: Chat, tab: Callable[..., Any], gate: Gate, artefacts: Path
+) -> None:
+    page = tab(chat.url, viewport=DESK)
+    chat.proxy.script(Status(503), match="POST /threads", repeat=True)
+    try:
+        say(page, "hello", chat.gated)
+        page.wait_for_selector("#status:not(:empty)")
+    finally:
+        chat.proxy.clear()
+    page.screenshot(path=artefacts / "failed-post.png")
+    assert page.inner_text("#status") == "The agent cannot be reached just now. Please try again."
+    assert page.input_value("#text") == "hello"
+    gate.open()
+    page.click("#send")
+    answer_is(page, WHOLE)
+    idle(page)
+    assert page.inner_text("#status") == ""
+
+
+def test_a_message_that_never_left_the_browser_is_told_in_words(chat: Chat, tab: Callable[..., Any]) -> None:
+    page = tab(chat.url)
+    page.context.set_offline(True)
+    say(page, "hello", chat.gated)
+    page.wait_for_selector("#status:not(:empty)")
+    assert page.inner_text("#status") == "The chat cannot be reached just now. Please try again."
+
+
+def test_a_new_chat_that_cannot_be_begun_says_so(chat: Chat, tab: Callable[..., Any], gate: Gate) -> None:
+    page = tab(chat.url)
+    gate.allow(2)
+    say(page, "hello", chat.gated)
+    answer_is(page, "s0 s1 ")
+    chat.proxy.script(Status(503), match="/cancel", repeat=True)
+    try:
+        page.click("#new")
+        page.wait_for_selector("#status:not(:empty)")
+    finally:
+        chat.proxy.clear()
+    assert page.inner_text("#status") == "The agent cannot be reached just now. Please try again."
+    page.click("#new")
+    page.wait_for_selector("#welcome", state="visible")
 
 
 def test_markup_in_a_message_is_shown_as_text(chat: Chat, tab: Callable[..., Any], artefacts: Path) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import requests
 from chat_app import EXAMPLES, free_port, process, running
 from langgraph_server import Gate
+from rawserver import until
 
 from lgsync import Client
 
@@ -127,10 +128,10 @@ def test_a_celery_task_runs_eagerly(example: Any, monkeypatch: pytest.MonkeyPatc
     assert module.answer.delay("slow", "hello").get()["text"] == WHOLE
 
 
-def test_a_celery_worker_streams_a_run_that_is_asked_for_elsewhere(
-    example: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gate: Gate, client: Client, server_url: str
-) -> None:
-    for folder in ("broker", "results"):
+@pytest.fixture
+def celery_worker(example: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """Runs a worker of the example with these options, over folders, once entered; gives the example."""
+    for folder in ("broker", "results", "control"):
         (tmp_path / folder).mkdir()
     settings = {
         "CELERY_BROKER_URL": "filesystem://",
@@ -140,19 +141,49 @@ def test_a_celery_worker_streams_a_run_that_is_asked_for_elsewhere(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     module = example("celery_task")
+    # By default it is in the current folder, which the worker's is.
+    module.app.conf.broker_transport_options["control_folder"] = str(tmp_path / "control")
+
+    @contextlib.contextmanager
+    def started(*options: str) -> Iterator[Any]:
+        options = ("worker", *options, "--without-mingle", "--without-gossip")
+        command = [sys.executable, "-m", "celery", "--app", "celery_task", *options]
+        env = {**os.environ, "PYTHONPATH": str(EXAMPLES)}
+        with running(command, tmp_path / "log", cwd=tmp_path, env=env):
+            yield module
+
+    return started
+
+
+def test_a_celery_worker_streams_a_run_that_is_asked_for_elsewhere(
+    celery_worker: Callable[..., Any], gate: Gate, client: Client
+) -> None:
     gated = client.assistants.create("slow", config=gate.config).assistant_id
     # Threads, so that one process is the whole worker.
-    options = ["worker", "--pool", "threads", "--concurrency", "2", "--without-mingle", "--without-gossip"]
-    command = [sys.executable, "-m", "celery", "--app", "celery_task", *options]
-    env = {**os.environ, "PYTHONPATH": str(EXAMPLES)}
-    with running(command, tmp_path / "log", cwd=tmp_path, env=env):
+    with celery_worker("--pool", "threads", "--concurrency", "2") as module:
         gate.allow(3)
         asked = module.answer.delay(gated, "hello")
-        deadline = time.monotonic() + 60
-        while asked.state != "STREAMING" or asked.info["text"] != "s0 s1 s2 ":
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text(errors="replace")
+        until(lambda: asked.state == "STREAMING" and asked.info["text"] == "s0 s1 s2 ", within=60, pause=0.05)
         gate.open()
         assert asked.get(timeout=60)["text"] == WHOLE
+
+
+def test_a_celery_task_that_is_terminated_cancels_its_run(
+    celery_worker: Callable[..., Any], gate: Gate, client: Client
+) -> None:
+    gated = client.assistants.create("slow", config=gate.config).assistant_id
+
+    def statuses() -> List[str]:
+        threads = client.threads.search(metadata={"assistant_id": gated})
+        return [str(run.status) for thread in threads for run in client.runs.list(thread.thread_id)]
+
+    with celery_worker("--pool", "prefork", "--concurrency", "1") as module:
+        gate.allow(3)
+        asked = module.answer.delay(gated, "hello")
+        until(lambda: asked.state == "STREAMING", within=60, pause=0.05)
+        assert statuses() == ["running"]
+        asked.revoke(terminate=True)
+        until(lambda: statuses() == ["interrupted"], within=20, pause=0.05)
 
 
 # -- Django ------------------------------------------------------------------------------------------------------------
@@ -164,7 +195,8 @@ def test_django_streams_a_run_under_wsgi(server_url: str, tmp_path: Path, gate: 
     command = [sys.executable, "-m", "gunicorn", "--workers", "2", "--threads", "4", "--bind", f"127.0.0.1:{port}"]
     command += ["--chdir", str(EXAMPLES), "django_view:application"]
     gated = client.assistants.create("slow", config=gate.config).assistant_id
-    with process(command, f"{url}/", tmp_path / "log", LANGGRAPH_URL=server_url), requests.Session() as browser:
+    env = {"LANGGRAPH_URL": server_url, "DJANGO_SECRET_KEY": "for tests alone"}
+    with process(command, f"{url}/", tmp_path / "log", **env), requests.Session() as browser:
         gate.allow(3)
         token = "x" * 32
         form = {"text": "hello", "assistant": gated, "csrfmiddlewaretoken": token}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from typing import Any, Dict, Iterator, List
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 from langgraph_server import Gate
+from rawserver import until
 from witness import GREETING
 
 from lgsync import Client
@@ -56,6 +56,14 @@ def browser(url: str) -> socket.socket:
     return connection
 
 
+def read_until(token: bytes, connection: socket.socket) -> None:
+    read = b""
+    while token not in read:
+        piece = connection.recv(65536)
+        assert piece, f"the answer ended with {read!r}"
+        read += piece
+
+
 @both_transports
 def test_a_browser_that_leaves_in_a_quiet_phase_cancels_the_run_within_six_seconds(client: Client) -> None:
     thread = client.threads.create()
@@ -72,12 +80,10 @@ def test_a_browser_that_leaves_in_a_quiet_phase_cancels_the_run_within_six_secon
 
     with served(app) as url:
         with browser(url) as connection:
-            while b"retry: " not in connection.recv(65536):
-                continue
+            read_until(b"retry: ", connection)
             (run,) = client.runs.list(thread.thread_id)
-        left = time.monotonic()
-        while client.runs.get(thread.thread_id, run.run_id).status in ("pending", "running"):
-            assert time.monotonic() - left < NOTICED
+        working = ("pending", "running")
+        until(lambda: client.runs.get(thread.thread_id, run.run_id).status not in working, within=NOTICED, pause=0.05)
     # A WebSocket is read by a thread of its own library.
     assert threads == [0 if client.transport.name == "sse" else 1]
 

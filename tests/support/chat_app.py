@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, ContextManager, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, ContextManager, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import requests
 
@@ -31,9 +31,10 @@ class Chat(NamedTuple):
     silent: str
     nasty: str
 
-    def asked_for(self, method: str, ending: str) -> int:
-        """How many requests of the app's own to the LangGraph server there were of this kind."""
-        return sum(one.method == method and one.target.endswith(ending) for one in self.proxy.requests)
+    def readers_of(self, run: Any) -> Set[str]:
+        """The responses that show the run, as the app has noted them."""
+        found = self.client.store.search_items(("chat_readers", run.thread_id, run.run_id))
+        return {item.key for item in found.items}
 
 
 NASTY = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script> "

@@ -258,12 +258,12 @@ class RawServer:
             connection.close()
 
 
-def until(happened: Callable[[], bool]) -> None:
-    """Wait for what only another thread's doing shows."""
-    deadline = time.monotonic() + PATIENCE
+def until(happened: Callable[[], bool], *, within: float = PATIENCE, pause: float = 0.001) -> None:
+    """Wait for what only another's doing shows; a longer ``pause`` spares a server that has to be asked."""
+    deadline = time.monotonic() + within
     while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        threading.Event().wait(0.001)
+        assert time.monotonic() < deadline, f"it did not happen within {within:g} s"
+        threading.Event().wait(pause)
 
 
 def refused_port() -> int:

@@ -78,7 +78,9 @@ def test_what_is_no_cursor_is_refused_and_said_to_be_none(text: Any) -> None:
     [
         (0, 7),
         (0, None),
+        (0, ""),
         (1, ["r"]),
+        (1, ""),
         (2, None),
         (2, "123"),
         (2, ["1", "2"]),

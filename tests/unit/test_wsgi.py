@@ -369,6 +369,7 @@ CURSOR = Cursor(THREAD, RUN, Place(None, "1-0", 1), "scripted", ("messages-tuple
         (str(CURSOR)[:-3], THREAD, 400),
         (str(CURSOR) + "A" * 10_000, THREAD, 400),
         (str(CURSOR._replace(transport="sse")), THREAD, 400),
+        (str(CURSOR._replace(run_id="")), THREAD, 400),
         (str(CURSOR), "33333333-3333-3333-3333-333333333333", 403),
         (str(CURSOR), None, 403),
     ],

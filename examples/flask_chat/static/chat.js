@@ -6,16 +6,23 @@ const csrf = document.querySelector("meta[name=csrf-token]").content;
 let source = null;
 
 async function post(path, body) {
-  const response = await fetch(path, {
+  const sent = fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
     body: JSON.stringify(body || {}),
   });
-  if (!response.ok) {
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    throw new Error((page.querySelector("p") || page.body).textContent.trim() || `Error ${response.status}`);
-  }
+  const response = await sent.catch(() => {
+    throw new Error("The chat cannot be reached just now. Please try again.");
+  });
+  if (!response.ok) throw new Error((await reason(response)) || `Error ${response.status}`);
   return response.status === 204 ? null : response.json();
+}
+
+// What an answer says went wrong: in JSON, or in a page, as Flask and proxies write it.
+async function reason(response) {
+  if ((response.headers.get("Content-Type") || "").startsWith("application/json")) return (await response.json()).message;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  return (page.querySelector("p") || page.body).textContent.trim();
 }
 
 // -- what is shown ------------------------------------------------------------------------------
@@ -211,9 +218,13 @@ byId("stop").addEventListener("click", async () => {
 });
 
 byId("new").addEventListener("click", async () => {
-  if (document.body.dataset.run) await post(`/runs/${encodeURIComponent(document.body.dataset.run)}/cancel`);
-  await post("/new");
-  location.reload();
+  try {
+    if (document.body.dataset.run) await post(`/runs/${encodeURIComponent(document.body.dataset.run)}/cancel`);
+    await post("/new");
+    location.reload();
+  } catch (error) {
+    say(error.message);
+  }
 });
 
 window.scrollTo(0, document.scrollingElement.scrollHeight);
