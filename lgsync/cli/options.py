@@ -5,28 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar, Union
 
 import click
 
+from .telling import Invocation
+
 if TYPE_CHECKING:
     from ..client import Client
     from ..transport import TransportFactory
 
-__all__ = ["Invocation", "Settings", "example", "json_object", "settings_options"]
+__all__ = ["Settings", "example", "json_object", "settings_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT_URL = "http://localhost:2024"
-
-
-@dataclass
-class Invocation:
-    """What the whole command line is about, whichever command it names."""
-
-    debug: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,15 +95,7 @@ def example(*lines: str) -> str:
 def _debug(ctx: click.Context, _param: Any, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
         ctx.ensure_object(Invocation).debug = True
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        log = logging.getLogger("lgsync")
-        before = log.level
-        log.addHandler(handler)
-        log.setLevel(logging.DEBUG)
-        root = ctx.find_root()
-        root.call_on_close(lambda: log.removeHandler(handler))
-        root.call_on_close(lambda: log.setLevel(before))
+        logging.getLogger("lgsync").setLevel(logging.DEBUG)
 
 
 def _common(command: F) -> F:

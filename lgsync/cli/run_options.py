@@ -10,12 +10,12 @@ import click
 
 from ..errors import ConfigurationError, LgsyncError
 from .codes import of_outcome
-from .narrate import clean
 from .options import Settings, json_object
 from .render import question_text
 from .screens import is_terminal, screen_for
 from .show import FORMATS, RunView
 from .signals import interrupted_once
+from .telling import tell
 
 __all__ = ["assistant_argument", "format_option", "given", "input_of", "run_options", "show_to_the_end", "view_for"]
 
@@ -92,7 +92,7 @@ def show_to_the_end(view: RunView, opened: Callable[[], Any], graph: str = "") -
     view.stop()
     code = of_outcome(run.outcome)
     for line in _afterwards(run, graph):
-        print(f"lgsync: {clean(line)}", file=sys.stderr)
+        tell(line)
     return code
 
 
@@ -121,4 +121,5 @@ def _graphs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Lis
             found = {str(assistant.graph_id) for assistant in client.assistants.search(limit=100)}
     except LgsyncError:
         return []
-    return sorted(name for name in found if name.startswith(incomplete))
+    # What a shell could not show as it is, nobody means to type.
+    return sorted(name for name in found if name.startswith(incomplete) and name.isprintable())

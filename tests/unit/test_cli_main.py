@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ALL = [
     *GROUPS,
     *(f"{group} {verb}" for group in GROUPS for verb in ("ls", "show", "rm")),
 ]
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @pytest.fixture
@@ -134,6 +136,31 @@ def test_a_fault_of_lgsync_itself_is_one_line_too(lgsync, demo_raises):
 def test_control_characters_in_an_error_do_not_reach_the_terminal(lgsync, demo_raises):
     demo_raises(errors.RunError("the \x1b[31mrun\x9b31m failed"))
     assert lgsync("demo").err == "lgsync: the [31mrun31m failed\n"
+
+
+def test_control_characters_in_a_traceback_do_not_reach_the_terminal(lgsync, demo_raises):
+    demo_raises(errors.RunError("the \x1b[31mrun\x9b31m failed"))
+    err = lgsync("demo", "--debug").err
+    assert "Traceback" in err
+    assert not CONTROL.search(err)
+
+
+@pytest.mark.parametrize("options", [(), ("--debug",)])
+def test_control_characters_in_the_log_do_not_reach_the_terminal(lgsync, monkeypatch, options):
+    def run(*_args: Any) -> int:
+        logging.getLogger("lgsync.run_reader").warning("the server says: %s", "\x1b]0;title\x07\x9b31m")
+        return 0
+
+    monkeypatch.setattr(demo, "run", run)
+    err = lgsync("demo", *options).err
+    assert err.endswith("the server says: ]0;title31m\n")
+    assert not CONTROL.search(err)
+
+
+def test_a_warning_is_one_line_that_names_the_command(lgsync, monkeypatch):
+    monkeypatch.setattr(demo, "run", lambda *_: logging.getLogger("lgsync.wsgi").warning("two\nlines") or 0)
+    assert lgsync("demo").err == "lgsync: two lines\n"
+    assert logging.getLogger("lgsync").handlers == []
 
 
 def test_an_error_of_several_lines_is_told_on_one(lgsync, demo_raises):
