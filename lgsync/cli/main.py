@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, List, Optional
 
 from ..errors import LgsyncError
@@ -21,10 +22,10 @@ _COMPLETION = "_LGSYNC_COMPLETE"
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run ``lgsync`` with ``argv`` (default: the process's own) and return its exit code."""
-    try:
-        from click.shell_completion import shell_complete
-    except ImportError:
+    if find_spec("click") is None:
         return _say(f"the command line needs click, which is not installed: {INSTALL}", USAGE)
+    from click.shell_completion import shell_complete
+
     from .app import lgsync
 
     asked = os.environ.get(_COMPLETION)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..transport import TransportFactory
 
-__all__ = ["Settings", "example", "json_object", "settings_options"]
+__all__ = ["DEFAULT_URL", "Settings", "example", "json_object", "settings_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DEFAULT_URL = "http://localhost:2024"
+DEFAULT_URL = "http://localhost:2024"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _debug(ctx: click.Context, _param: Any, asked: bool) -> None:
 def _common(command: F) -> F:
     seconds = click.FloatRange(min=0, min_open=True)
     options = [
-        click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {_DEFAULT_URL}]"),
+        click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"),
         click.option("--api-key", metavar="KEY", help="Sent as x-api-key. [default: $LANGGRAPH_API_KEY]"),
         click.option(
             "--transport",

@@ -86,7 +86,7 @@ def show_to_the_end(view: RunView, opened: Callable[[], Any], graph: str = "") -
             with opened() as run:
                 for _ in view.show(run):
                     pass
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, LgsyncError):
             view.stop()
             raise
     view.stop()
