@@ -22,6 +22,7 @@ _COMPLETION = "_LGSYNC_COMPLETE"
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run ``lgsync`` with ``argv`` (default: the process's own) and return its exit code."""
+    _open_what_is_closed()
     if find_spec("click") is None:
         return _say(f"the command line needs click, which is not installed: {INSTALL}", USAGE)
     from click.shell_completion import shell_complete
@@ -35,6 +36,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     invocation = Invocation()
     with log_told(invocation):
         return _run(lgsync, words, invocation)
+
+
+def _open_what_is_closed() -> None:
+    """As a shell's ``<&-`` and ``>&-`` leave it: no input comes, and what is written is not wanted."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Also so that no socket gets its number, and is read or written to in its place.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (for as long as there is a process)
 
 
 def _run(lgsync: click.Group, words: List[str], invocation: Invocation) -> int:

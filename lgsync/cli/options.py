@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..transport import TransportFactory
 
-__all__ = ["DEFAULT_URL", "Settings", "example", "json_object", "settings_options"]
+__all__ = ["DEFAULT_URL", "Settings", "example", "json_object", "seconds", "settings_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +53,19 @@ def json_object(text: str) -> Any:
         raise click.BadParameter(f"{text!r} is not JSON: {exc}") from exc
     if not isinstance(read, dict):
         raise click.BadParameter(f'{text!r} is JSON, but no object such as {{"key": "value"}}')
+    return read
+
+
+def seconds(text: str) -> float:
+    """The type of an option that takes a time to wait for."""
+    from ..transport import LONGEST_WAIT
+
+    try:
+        read = float(text)
+    except ValueError:
+        read = 0.0
+    if not 0 < read <= LONGEST_WAIT:
+        raise click.BadParameter(f"{text!r} is no number of seconds above 0, and up to {LONGEST_WAIT}")
     return read
 
 
@@ -99,7 +112,6 @@ def _debug(ctx: click.Context, _param: Any, asked: bool) -> None:
 
 
 def _common(command: F) -> F:
-    seconds = click.FloatRange(min=0, min_open=True)
     options = [
         click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"),
         click.option("--api-key", metavar="KEY", help="Sent as x-api-key. [default: $LANGGRAPH_API_KEY]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar
 
@@ -106,7 +107,8 @@ def _afterwards(run: Any, graph: str) -> Iterator[str]:
         for interrupt in run.interrupts:
             yield f"the run is paused and asks: {' '.join(question_text(interrupt.value).split())}"
         if graph:
-            yield f"answer with: lgsync stream {graph} --thread {run.thread_id} --resume ANSWER"
+            graph, thread = shlex.quote(graph), shlex.quote(str(run.thread_id))
+            yield f"answer with: lgsync stream {graph} --thread {thread} --resume ANSWER"
     elif run.outcome != "success":
         yield f"the run was {run.outcome}"
 

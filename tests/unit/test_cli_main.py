@@ -205,3 +205,41 @@ def test_without_a_terminal_rich_is_not_needed(lgsync, monkeypatch):
     ended = lgsync("demo", "--url", "not a url")
     assert "not a url" in ended.err
     assert "rich" not in ended.err
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e400", "-1", "0", "3e6", "soon"])
+@pytest.mark.parametrize("option", ["--timeout", "--wait"])
+def test_seconds_that_cannot_be_waited_for_are_refused(lgsync, option, seconds):
+    ended = lgsync("doctor", option, seconds)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"Invalid value for '{option}'" in ended.err
+
+
+def test_a_url_that_cannot_be_read_is_told(lgsync):
+    ended = lgsync("threads", "ls", "--url", "http://[::1")
+    assert (ended.code, ended.out) == (2, "")
+    assert "http://[::1" in ended.err
+    assert lgsync("doctor", "--url", "http://[::1").code == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [
+        ("stream agent - <&-", 2, "Standard input was empty"),
+        ("threads rm x <&-", 2, "say --yes"),
+        ("chat agent --url http://[::1 <&-", 2, "http://[::1"),
+        ("--help >&-", 0, ""),
+        ("completion bash >&-", 0, ""),
+        ("stream agent - 2>&-", 2, ""),
+    ],
+)
+def test_what_is_closed_is_as_if_it_were_empty(typed, code, told):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m lgsync {typed}', sys.executable],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert told in done.stderr.decode()
+    assert "error of lgsync itself" not in done.stderr.decode()
