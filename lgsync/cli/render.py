@@ -96,7 +96,7 @@ class Screen:
 
     def user(self, text: str) -> None:
         """The message that starts the run."""
-        self.line(f"\nyou: {clean(text)}\n")
+        self.line(f"\nyou: {text}\n")
 
     def code(self, lines: Sequence[str]) -> None:
         """Lines of Python, to be copied."""
@@ -267,7 +267,7 @@ class TerminalScreen(Screen):
 
     def user(self, text: str) -> None:
         self._write("\n> ", "bold green")
-        self._write(f"{clean(text)}\n\n", "bold")
+        self._write(f"{text}\n\n", "bold")
 
     def code(self, lines: Sequence[str]) -> None:
         from rich.syntax import Syntax
