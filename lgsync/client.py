@@ -18,6 +18,7 @@ from .errors import (
     NotFoundError,
     ResponseError,
 )
+from .paths import shown_url
 from .resources._options import call_options
 from .resources.assistants import AssistantsClient
 from .resources.crons import CronsClient
@@ -285,7 +286,12 @@ def _refuse_beside_an_object(settings: List[str]) -> None:
 def _base_url(url: str) -> str:
     if not isinstance(url, str):
         raise ConfigurationError(f"url must be text such as {DEFAULT_URL!r}, not {type(url).__name__}")
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        # Nothing of what is wrong with it either: that may be the password.
+        place = shown_url(url.strip()).rpartition("@")[2]
+        raise ConfigurationError(f"url {place} cannot be read; it must be such as {DEFAULT_URL!r}") from None
     # Nothing that may be a secret is repeated: no user name, no password, no query.
     place = (parts.netloc or parts.path).rpartition("@")[2]
     if "@" in url:

@@ -6,7 +6,7 @@ import time
 from typing import Callable, Optional
 
 from .errors import ConfigurationError, DeadlineExceeded
-from .transport import Timeout
+from .transport import LONGEST_WAIT, Timeout
 
 __all__ = ["AT_DEADLINE", "LEAVING", "Deadline"]
 
@@ -66,6 +66,8 @@ class Deadline:
 def checked(seconds: Optional[float]) -> Optional[float]:
     """``seconds`` as a deadline or a budget may be: a positive number, or None for no end."""
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if seconds is not None and not (number and seconds > 0):
-        raise ConfigurationError(f"deadline must be a positive number of seconds or None, not {seconds!r}")
+    if seconds is not None and not (number and 0 < seconds <= LONGEST_WAIT):
+        raise ConfigurationError(
+            f"deadline must be a positive number of seconds (up to {LONGEST_WAIT}), or None for no end; not {seconds!r}"
+        )
     return seconds

@@ -56,6 +56,10 @@ STREAM_MODES: Tuple[str, ...] = get_args(StreamMode)
 RUN_STARTS = ("-1", "0", "-", "0-0")
 
 
+#: Seconds that a wait may take at most: no socket can be told to wait longer.
+LONGEST_WAIT = 2_147_483
+
+
 class Timeout(NamedTuple):
     """Seconds to wait for a connection, and for the next byte; ``total`` bounds a whole call. None waits for ever."""
 
@@ -73,8 +77,11 @@ class Timeout(NamedTuple):
             raise ConfigurationError(f"timeout must be a number of seconds or a (connect, read) pair, not {value!r}")
         for seconds in pair:
             number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-            if seconds is not None and not (number and seconds > 0):
-                raise ConfigurationError(f"timeout must be positive seconds, a (connect, read) pair or None: {value!r}")
+            if seconds is not None and not (number and 0 < seconds <= LONGEST_WAIT):
+                raise ConfigurationError(
+                    f"timeout must be positive seconds (up to {LONGEST_WAIT}), a (connect, read) pair, or None to wait "
+                    f"for ever; not {value!r}"
+                )
         return cls(*pair)
 
 

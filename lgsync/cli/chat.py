@@ -102,7 +102,7 @@ class Chat:
         else:
             opened, self._pending = thread_id, list(self._client.threads.get_state(thread_id).interrupts)
         self._thread_id = opened
-        self._screen.line(f"{clean(self._assistant)} on thread {opened} · /help for commands, Ctrl-D leaves")
+        self._screen.line(f"{self._assistant} on thread {opened} · /help for commands, Ctrl-D leaves")
         self._ask(unasked=True)
 
     def take(self, line: str) -> None:

@@ -22,6 +22,7 @@ from .render import Screen, snippet
 from .screens import screen_for
 from .show import GUIDE, RunView
 from .signals import interrupted_once
+from .telling import tell
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -228,7 +229,7 @@ def _start(server: DevServer) -> None:
         hint = f" ({_PYTHON_VARIABLE} is {named!r})" if named else ""
         raise ConfigurationError(f"{exc}{hint}") from exc
     except ConnectionFailed as exc:
-        print(f"lgsync: {exc}", file=sys.stderr)
+        tell(str(exc))
         raise SystemExit(5) from exc
 
 

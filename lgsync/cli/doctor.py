@@ -9,7 +9,7 @@ import click
 
 from .codes import DONE, WRONG
 from .narrate import clean
-from .options import Settings, example, settings_options
+from .options import Settings, example, seconds, settings_options
 from .probes import OK, Finding, findings
 from .probes import WRONG as IS_WRONG
 from .render import json_line
@@ -27,7 +27,7 @@ _COLORS = {OK: "green", IS_WRONG: "red"}
 @click.option(
     "--wait",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=seconds,
     default=12.0,
     show_default=True,
     help="How long to wait for a heartbeat; servers send one every 5 s.",

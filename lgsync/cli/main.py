@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, List, Optional
 
 from ..errors import LgsyncError
 from .codes import BROKEN_PIPE, CTRL_C, DONE, USAGE, WRONG, of_error
 from .extras import INSTALL
+from .telling import Invocation, log_told, tell, tell_error
 
 if TYPE_CHECKING:
     import click
@@ -21,20 +22,33 @@ _COMPLETION = "_LGSYNC_COMPLETE"
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run ``lgsync`` with ``argv`` (default: the process's own) and return its exit code."""
-    try:
-        import click
-    except ImportError:
+    _open_what_is_closed()
+    if find_spec("click") is None:
         return _say(f"the command line needs click, which is not installed: {INSTALL}", USAGE)
+    from click.shell_completion import shell_complete
+
     from .app import lgsync
-    from .options import Invocation
 
     asked = os.environ.get(_COMPLETION)
     if asked:
-        from click.shell_completion import shell_complete
-
         return shell_complete(lgsync, {}, "lgsync", _COMPLETION, asked)
     words = list(sys.argv[1:] if argv is None else argv)
     invocation = Invocation()
+    with log_told(invocation):
+        return _run(lgsync, words, invocation)
+
+
+def _open_what_is_closed() -> None:
+    """As a shell's ``<&-`` and ``>&-`` leave it: no input comes, and what is written is not wanted."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Also so that no socket gets its number, and is read or written to in its place.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (for as long as there is a process)
+
+
+def _run(lgsync: click.Group, words: List[str], invocation: Invocation) -> int:
+    import click
+
     try:
         with lgsync.make_context("lgsync", words, obj=invocation) as context:
             if not words:
@@ -54,16 +68,15 @@ def main(argv: Optional[List[str]] = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (LgsyncError, OSError) as exc:
-        return _failed(exc, str(exc), of_error(exc) if isinstance(exc, LgsyncError) else WRONG, invocation.debug)
+        return _failed(exc, str(exc), of_error(exc) if isinstance(exc, LgsyncError) else WRONG, invocation)
     except Exception as exc:  # noqa: BLE001 (told, with the way to its traceback; a user is shown none unasked)
         told = f"this is an error of lgsync itself ({type(exc).__name__}: {exc}); --debug shows where"
-        return _failed(exc, told, WRONG, invocation.debug)
+        return _failed(exc, told, WRONG, invocation)
 
 
-def _failed(error: Exception, text: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(type(error), error, error.__traceback__)
-    return _say(text, code)
+def _failed(error: Exception, text: str, code: int, invocation: Invocation) -> int:
+    tell_error(error, text, invocation)
+    return code
 
 
 def _misused(error: click.ClickException) -> int:
@@ -78,7 +91,5 @@ def _misused(error: click.ClickException) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    from .narrate import clean
-
-    print(f"lgsync: {' '.join(clean(text).split())}", file=sys.stderr)
+    tell(text)
     return code

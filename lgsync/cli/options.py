@@ -5,28 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar, Union
 
 import click
 
+from .telling import Invocation
+
 if TYPE_CHECKING:
     from ..client import Client
     from ..transport import TransportFactory
 
-__all__ = ["Invocation", "Settings", "example", "json_object", "settings_options"]
+__all__ = ["DEFAULT_URL", "Settings", "example", "json_object", "seconds", "settings_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DEFAULT_URL = "http://localhost:2024"
-
-
-@dataclass
-class Invocation:
-    """What the whole command line is about, whichever command it names."""
-
-    debug: bool = False
+DEFAULT_URL = "http://localhost:2024"
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,19 @@ def json_object(text: str) -> Any:
         raise click.BadParameter(f"{text!r} is not JSON: {exc}") from exc
     if not isinstance(read, dict):
         raise click.BadParameter(f'{text!r} is JSON, but no object such as {{"key": "value"}}')
+    return read
+
+
+def seconds(text: str) -> float:
+    """The type of an option that takes a time to wait for."""
+    from ..transport import LONGEST_WAIT
+
+    try:
+        read = float(text)
+    except ValueError:
+        read = 0.0
+    if not 0 < read <= LONGEST_WAIT:
+        raise click.BadParameter(f"{text!r} is no number of seconds above 0, and up to {LONGEST_WAIT}")
     return read
 
 
@@ -101,21 +108,12 @@ def example(*lines: str) -> str:
 def _debug(ctx: click.Context, _param: Any, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
         ctx.ensure_object(Invocation).debug = True
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        log = logging.getLogger("lgsync")
-        before = log.level
-        log.addHandler(handler)
-        log.setLevel(logging.DEBUG)
-        root = ctx.find_root()
-        root.call_on_close(lambda: log.removeHandler(handler))
-        root.call_on_close(lambda: log.setLevel(before))
+        logging.getLogger("lgsync").setLevel(logging.DEBUG)
 
 
 def _common(command: F) -> F:
-    seconds = click.FloatRange(min=0, min_open=True)
     options = [
-        click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {_DEFAULT_URL}]"),
+        click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"),
         click.option("--api-key", metavar="KEY", help="Sent as x-api-key. [default: $LANGGRAPH_API_KEY]"),
         click.option(
             "--transport",

@@ -96,7 +96,7 @@ class Screen:
 
     def user(self, text: str) -> None:
         """The message that starts the run."""
-        self.line(f"\nyou: {clean(text)}\n")
+        self.line(f"\nyou: {text}\n")
 
     def code(self, lines: Sequence[str]) -> None:
         """Lines of Python, to be copied."""
@@ -201,6 +201,8 @@ class Screen:
         self._at_line_start = True
 
     def _write(self, text: str) -> None:
+        """All text comes by here, or by what a terminal has in place of it: what a server sent does not steer it."""
+        text = clean(text)
         if text:
             self._out.write(text)
             self._out.flush()
@@ -265,7 +267,7 @@ class TerminalScreen(Screen):
 
     def user(self, text: str) -> None:
         self._write("\n> ", "bold green")
-        self._write(f"{clean(text)}\n\n", "bold")
+        self._write(f"{text}\n\n", "bold")
 
     def code(self, lines: Sequence[str]) -> None:
         from rich.syntax import Syntax
@@ -352,7 +354,9 @@ class TerminalScreen(Screen):
         from rich.panel import Panel
         from rich.text import Text
 
-        self._console.print(Panel.fit(Text(text), title=Text(title), title_align="left", border_style=style))
+        self._console.print(
+            Panel.fit(Text(clean(text)), title=Text(clean(title)), title_align="left", border_style=style)
+        )
 
     def _line_entered(self) -> None:
         super()._line_entered()
@@ -368,6 +372,7 @@ class TerminalScreen(Screen):
         from rich.segment import ControlType
         from rich.text import Text
 
+        text = clean(text)
         # One cell stays free: in the last one, terminals differ on where the cursor is.
         for back, piece in self._breaker.feed(text, self._console.width - 1):
             if back:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar
 
@@ -10,12 +11,12 @@ import click
 
 from ..errors import ConfigurationError, LgsyncError
 from .codes import of_outcome
-from .narrate import clean
 from .options import Settings, json_object
 from .render import question_text
 from .screens import is_terminal, screen_for
 from .show import FORMATS, RunView
 from .signals import interrupted_once
+from .telling import tell
 
 __all__ = ["assistant_argument", "format_option", "given", "input_of", "run_options", "show_to_the_end", "view_for"]
 
@@ -86,13 +87,13 @@ def show_to_the_end(view: RunView, opened: Callable[[], Any], graph: str = "") -
             with opened() as run:
                 for _ in view.show(run):
                     pass
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, LgsyncError):
             view.stop()
             raise
     view.stop()
     code = of_outcome(run.outcome)
     for line in _afterwards(run, graph):
-        print(f"lgsync: {clean(line)}", file=sys.stderr)
+        tell(line)
     return code
 
 
@@ -106,7 +107,8 @@ def _afterwards(run: Any, graph: str) -> Iterator[str]:
         for interrupt in run.interrupts:
             yield f"the run is paused and asks: {' '.join(question_text(interrupt.value).split())}"
         if graph:
-            yield f"answer with: lgsync stream {graph} --thread {run.thread_id} --resume ANSWER"
+            graph, thread = shlex.quote(graph), shlex.quote(str(run.thread_id))
+            yield f"answer with: lgsync stream {graph} --thread {thread} --resume ANSWER"
     elif run.outcome != "success":
         yield f"the run was {run.outcome}"
 
@@ -121,4 +123,5 @@ def _graphs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Lis
             found = {str(assistant.graph_id) for assistant in client.assistants.search(limit=100)}
     except LgsyncError:
         return []
-    return sorted(name for name in found if name.startswith(incomplete))
+    # What a shell could not show as it is, nobody means to type.
+    return sorted(name for name in found if name.startswith(incomplete) and name.isprintable())

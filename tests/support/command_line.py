@@ -159,4 +159,8 @@ def alive(pid: int) -> bool:
 
 
 def _environment(extra: Optional[Dict[str, str]] = None) -> Dict[str, Any]:
-    return {**os.environ, "LGSYNC_SERVER_PYTHON": server_python(), "PYTHONIOENCODING": "utf-8", **(extra or {})}
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **(extra or {})}
+    # Most commands start no server, and run where none is installed.
+    with contextlib.suppress(LookupError):
+        environment["LGSYNC_SERVER_PYTHON"] = server_python()
+    return environment

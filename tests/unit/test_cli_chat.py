@@ -87,6 +87,15 @@ def test_thread_tells_which_it_is_and_goes_to_another(lgsync):
     assert f"agent on thread {OTHER}" in out
 
 
+def test_a_threads_id_does_not_steer_the_terminal(lgsync):
+    hostile = {**thread_routes(), ("POST", "/threads"): as_json({"thread_id": "t-\x1b[2J\x9b31m"})}
+    with SmallServer(hostile) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="/thread\n")
+    assert ended.out.count("t-[2J31m") == 2
+    assert "\x1b" not in ended.out + ended.err
+    assert "\x9b" not in ended.out + ended.err
+
+
 def test_new_begins_another_thread(lgsync):
     made = iter([THREAD, OTHER])
     routes = {**thread_routes(saying("Hello!")), ("POST", "/threads"): lambda _: as_json({"thread_id": next(made)})}

@@ -79,5 +79,11 @@ def test_graphs_are_those_of_the_server(complete, monkeypatch):
         assert complete("lgsync graph o") == ["other"]
 
 
+def test_a_graph_whose_name_would_steer_the_terminal_is_not_offered(complete):
+    held = [{"assistant_id": name, "graph_id": name} for name in ("agent", "a\x1b[2J", "a\x9b31m", "a\nb")]
+    with SmallServer({("POST", "/assistants/search"): as_json(held)}) as server:
+        assert complete(f"lgsync chat --url {server.url} a") == ["agent"]
+
+
 def test_a_server_that_is_not_there_completes_nothing(complete):
     assert complete(f"lgsync chat --url http://127.0.0.1:{refused_port()} a") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ALL = [
     *GROUPS,
     *(f"{group} {verb}" for group in GROUPS for verb in ("ls", "show", "rm")),
 ]
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @pytest.fixture
@@ -136,6 +138,31 @@ def test_control_characters_in_an_error_do_not_reach_the_terminal(lgsync, demo_r
     assert lgsync("demo").err == "lgsync: the [31mrun31m failed\n"
 
 
+def test_control_characters_in_a_traceback_do_not_reach_the_terminal(lgsync, demo_raises):
+    demo_raises(errors.RunError("the \x1b[31mrun\x9b31m failed"))
+    err = lgsync("demo", "--debug").err
+    assert "Traceback" in err
+    assert not CONTROL.search(err)
+
+
+@pytest.mark.parametrize("options", [(), ("--debug",)])
+def test_control_characters_in_the_log_do_not_reach_the_terminal(lgsync, monkeypatch, options):
+    def run(*_args: Any) -> int:
+        logging.getLogger("lgsync.run_reader").warning("the server says: %s", "\x1b]0;title\x07\x9b31m")
+        return 0
+
+    monkeypatch.setattr(demo, "run", run)
+    err = lgsync("demo", *options).err
+    assert err.endswith("the server says: ]0;title31m\n")
+    assert not CONTROL.search(err)
+
+
+def test_a_warning_is_one_line_that_names_the_command(lgsync, monkeypatch):
+    monkeypatch.setattr(demo, "run", lambda *_: logging.getLogger("lgsync.wsgi").warning("two\nlines") or 0)
+    assert lgsync("demo").err == "lgsync: two lines\n"
+    assert logging.getLogger("lgsync").handlers == []
+
+
 def test_an_error_of_several_lines_is_told_on_one(lgsync, demo_raises):
     demo_raises(errors.RunError("the run\n\nfailed"))
     assert lgsync("demo").err == "lgsync: the run failed\n"
@@ -178,3 +205,41 @@ def test_without_a_terminal_rich_is_not_needed(lgsync, monkeypatch):
     ended = lgsync("demo", "--url", "not a url")
     assert "not a url" in ended.err
     assert "rich" not in ended.err
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e400", "-1", "0", "3e6", "soon"])
+@pytest.mark.parametrize("option", ["--timeout", "--wait"])
+def test_seconds_that_cannot_be_waited_for_are_refused(lgsync, option, seconds):
+    ended = lgsync("doctor", option, seconds)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"Invalid value for '{option}'" in ended.err
+
+
+def test_a_url_that_cannot_be_read_is_told(lgsync):
+    ended = lgsync("threads", "ls", "--url", "http://[::1")
+    assert (ended.code, ended.out) == (2, "")
+    assert "http://[::1" in ended.err
+    assert lgsync("doctor", "--url", "http://[::1").code == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [
+        ("stream agent - <&-", 2, "Standard input was empty"),
+        ("threads rm x <&-", 2, "say --yes"),
+        ("chat agent --url http://[::1 <&-", 2, "http://[::1"),
+        ("--help >&-", 0, ""),
+        ("completion bash >&-", 0, ""),
+        ("stream agent - 2>&-", 2, ""),
+    ],
+)
+def test_what_is_closed_is_as_if_it_were_empty(typed, code, told):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m lgsync {typed}', sys.executable],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert told in done.stderr.decode()
+    assert "error of lgsync itself" not in done.stderr.decode()

@@ -252,3 +252,11 @@ def test_the_python_to_copy_is_python_and_names_the_transport_where_it_matters(r
     assert ('transport="websocket"' in lines[1]) is (transport == "websocket")
     assert json.dumps('say "hi"') in lines[3]
     assert len(lines) <= 8
+
+
+@pytest.mark.parametrize("tell", ["line", "title", "user", "_note", "ask"])
+def test_nothing_that_a_terminal_is_told_can_steer_it(tell):
+    screen, out = terminal(color_system=None)
+    getattr(screen, tell)("a: \x1b[2Jb\x9b31m\x07")
+    assert "[2Jb31m" in out.getvalue()
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", out.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from typing import Any, List
@@ -220,3 +221,10 @@ def test_an_answer_that_is_no_stream_is_exit_code_5(lgsync):
 
 def test_json_has_no_raw_control_character():
     assert json_line({"a": "\x1b\x7f\x9b"}) == '{"a": "\\u001b\\u007f\\u009b"}'
+
+
+def test_the_way_to_answer_can_be_pasted_into_a_shell(lgsync):
+    with SmallServer(thread_routes(as_events(*PAUSED), state=IS_PAUSED)) as server:
+        ended = lgsync("stream", "my graph; ls", "hi", "--url", server.url)
+    line = ended.err.splitlines()[-1].partition("answer with: ")[2]
+    assert shlex.split(line) == ["lgsync", "stream", "my graph; ls", "--thread", THREAD, "--resume", "ANSWER"]
