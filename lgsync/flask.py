@@ -12,7 +12,16 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from flask import Response, abort, request
+try:
+    from flask import Response, abort, request
+except ModuleNotFoundError as exc:
+    if exc.name != "flask":
+        raise
+    raise ModuleNotFoundError(
+        "lgsync.flask needs Flask, which is not installed: pip install 'lgsync[flask]' "
+        "(in a checkout of lgsync: pip install '.[flask]')",
+        name="flask",
+    ) from exc
 
 from .client import Client
 from .errors import NotFoundError
