@@ -63,7 +63,7 @@ class InlineClosing:
         self._time.sleep(seconds)
         return self._set
 
-    def call(self, work: Callable[[], Any], discard: Any = None) -> Any:
+    def call(self, work: Callable[[], Any], discard: Any = None, *, cuttable: bool = False) -> Any:
         return work()
 
 

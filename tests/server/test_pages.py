@@ -41,7 +41,8 @@ def runs(
     request: pytest.FixtureRequest, demo_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dict[Path, Future[Ran]]]:
     """The pages that are asked for, a few at a time: mostly they wait for the server."""
-    asked = [item.callspec.params["page"] for item in request.session.items if "page" in _parameters(item)]
+    items = [item for item in request.session.items if item.path == request.path and "page" in _parameters(item)]
+    asked = [item.callspec.params["page"] for item in items]
     with ThreadPoolExecutor(max_workers=3) as pool:
         yield {page: pool.submit(_run, page, demo_url, tmp_path_factory.mktemp(page.stem)) for page in asked}
 

@@ -179,8 +179,19 @@ def test_an_update_of_the_state_is_shown_where_that_was_asked_for(server_url: st
     with Client(server_url, transport=transport) as one:
         thread_id = thread_with(one)
         with one.threads.join_stream(thread_id, stream_mode=["lifecycle", "state_update"]) as events:
-            one.threads.update_state(thread_id, said("first"), as_node="__start__")
+            shown = threading.Event()
+
+            def update_until_shown() -> None:
+                # The server answers before it listens, and keeps no such event.
+                while not shown.is_set():
+                    one.threads.update_state(thread_id, said("first"), as_node="__start__")
+                    shown.wait(0.5)
+
+            updating = threading.Thread(target=update_until_shown)
+            updating.start()
             part = next(events)
+            shown.set()
+            updating.join()
     assert part.event == "state_update"
     assert part.data["state"]["values"]["messages"][0]["content"] == "first"
 
