@@ -51,12 +51,13 @@ class Closing:
     def _call_here(self, work: Callable[[], T], discard: Optional[Callable[[T], None]]) -> Optional[T]:
         call, here = CuttableCall(), contextvars.copy_context()
         results: List[T] = []
+        run: Callable[[Callable[[], T]], T] = here.run
         here.run(begin, call)
         try:
             self._calls.append(call)
             if not self._flag.is_set():
                 # One call that runs no Python but the work's: no interrupt comes between that and keeping it.
-                results.extend(starmap(here.run, [(work,)]))
+                results.extend(starmap(run, [(work,)]))
             if not self._flag.is_set():
                 return results.pop()
         except Exception:
