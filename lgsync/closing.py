@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from itertools import starmap
 from typing import Any, Callable, List, Optional, TypeVar, Union
 
 from .cutting import CuttableCall, begin
@@ -57,7 +56,7 @@ class Closing:
             self._calls.append(call)
             if not self._flag.is_set():
                 # One call that runs no Python but the work's: no interrupt comes between that and keeping it.
-                results.extend(starmap(run, [(work,)]))
+                results.extend(map(run, [work]))
             if not self._flag.is_set():
                 return results.pop()
         except Exception:

@@ -11,14 +11,15 @@ from lgsync.cursor import Cursor, Place
 from lgsync.errors import ConfigurationError
 
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
+ids = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=40)
 places = st.one_of(
     st.tuples(st.none() | texts).map(lambda fields: Place(*fields)),
     st.tuples(st.none() | texts, texts, st.integers(1, 10**6)).map(lambda fields: Place(*fields)),
 )
 cursors = st.builds(
     Cursor,
-    texts,
-    texts,
+    ids,
+    ids,
     places,
     texts,
     st.lists(texts, max_size=4).map(tuple),
