@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 import click
 
 from ..errors import ConfigurationError, LgsyncError
+from .advice import words_of
 from .answers import answers_to
 from .codes import CTRL_C, DONE, of_outcome
 from .history import messages_in, show_messages, write_messages
@@ -220,7 +221,7 @@ def at_the_terminal(chat: Chat, screen: Screen) -> int:
             leaving = True
             screen.line("(Ctrl-C again, Ctrl-D or /quit leaves)")
         except LgsyncError as exc:
-            screen.line(f"lgsync: {' '.join(clean(str(exc)).split())}")
+            screen.line(f"lgsync: {' '.join(clean(words_of(exc)).split())}")
 
 
 def _from_a_pipe(chat: Chat, screen: Screen) -> int:

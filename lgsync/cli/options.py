@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar, Union
 
 import click
 
+from .outage import RECONNECT_SECONDS
 from .telling import Invocation
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Settings:
         from ..client import Client
 
         given: Dict[str, Any] = {"url": self.url, "transport": transport or self.transport}
+        given["reconnect"] = RECONNECT_SECONDS
         # Left out, the client looks into the environment, and has a timeout of its own.
         given.update({"api_key": self.api_key} if self.api_key else {})
         given.update({"timeout": self.timeout} if self.timeout is not None else {})

@@ -1,0 +1,28 @@
+"""What an error says, with the advice that it gives to programs put as a command or an option."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+__all__ = ["words_of"]
+
+_RESUME = re.compile(r"If the run goes on, client\.runs\.resume\(error\.cursor\).*")
+
+_OPTIONS = {
+    "raise timeout=…": "raise --timeout",
+    "pass api_key=... or set": "give --api-key, or set",
+}
+
+
+def words_of(error: BaseException) -> str:
+    """The message of ``error``, for somebody at a shell."""
+    text = _RESUME.sub(lambda _: _join(error), str(error))
+    for python, option in _OPTIONS.items():
+        text = text.replace(python, option)
+    return text
+
+
+def _join(error: Any) -> str:
+    return f"If the run goes on: lgsync join {shlex.quote(error.thread_id)} {shlex.quote(error.run_id)}"
