@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, TypeVar
 
 import click
 
 from ..errors import ConfigurationError
 from .answers import value_of
+from .new_thread import new_id, stream_on_new_thread
 from .options import Settings, example, settings_options
 from .run_options import assistant_argument, format_option, given, input_of, run_options, show_to_the_end, view_for
 
@@ -61,9 +63,9 @@ def run_once(
     step = _step(text, thread, resume)
     view = view_for(settings, form, modes)
     with settings.client(transport) as client:
-        thread_id = thread or client.threads.create().thread_id
         every: Dict[str, Any] = {**view.options, **step, **given(options)}
-        return show_to_the_end(view, lambda: client.runs.stream(thread_id, graph, **every), graph)
+        begin = partial(client.runs.stream, thread) if thread else partial(stream_on_new_thread, client, new_id())
+        return show_to_the_end(view, lambda: begin(graph, **every), graph)
 
 
 @click.command(

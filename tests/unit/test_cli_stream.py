@@ -16,7 +16,7 @@ from rawserver import refused_port
 from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, thread_routes
 
 from lgsync import Client
-from lgsync.cli import options, outage
+from lgsync.cli import options, outage, stream
 from lgsync.cli.render import Screen, json_line
 from lgsync.cli.show import RunView
 from lgsync.request_log import tell_of_pause
@@ -224,6 +224,28 @@ def test_an_answer_that_is_no_stream_is_exit_code_5(lgsync):
     with SmallServer({("POST", "/threads"): page}) as server:
         ended = lgsync("stream", "agent", "hi", "--url", server.url)
     assert (ended.code, ended.out) == (5, "")
+
+
+@pytest.fixture
+def new_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "new_id", lambda: THREAD)
+
+
+@pytest.mark.usefixtures("new_thread")
+def test_a_run_that_is_refused_leaves_no_thread(lgsync):
+    refused = as_json({"detail": "Invalid assistant: 'agnet'"}, 422)
+    with SmallServer({**thread_routes(), ("POST", "/runs/stream"): refused}) as server:
+        ended = lgsync("stream", "agnet", "hi", "--url", server.url)
+        assert server.paths("DELETE") == [f"/threads/{THREAD}"]
+    assert ended.code == 2
+    assert "agnet" in ended.err
+
+
+def test_a_thread_of_ones_own_stays_when_its_run_is_refused(lgsync):
+    refused = as_json({"detail": "Invalid assistant: 'agnet'"}, 422)
+    with SmallServer({**thread_routes(), ("POST", "/runs/stream"): refused}) as server:
+        assert lgsync("stream", "agnet", "hi", "--thread", THREAD, "--url", server.url).code == 2
+        assert server.paths("DELETE") == []
 
 
 def test_json_has_no_raw_control_character():
