@@ -10,7 +10,7 @@ import click
 
 from ..errors import ConfigurationError, LgsyncError
 from .advice import words_of
-from .answers import answers_to
+from .answers import Instead, answers_to
 from .codes import CTRL_C, DONE, of_outcome
 from .history import messages_in, show_messages, write_messages
 from .narrate import clean
@@ -38,6 +38,8 @@ _HELP = """\
 /quit          leave (or Ctrl-D)
 
 A line that ends with \\ goes on in the next. Ctrl-C stops an answer."""
+
+_AT_A_QUESTION = "Ctrl-C leaves the question open, /help lists commands"
 
 
 @click.command(
@@ -136,15 +138,33 @@ class Chat:
         if not (self._pending or unasked):
             raise ConfigurationError("Nothing waits for an answer")
         while self._pending:
+            asked = self._pending
             try:
-                answer = answers_to(self._screen, self._pending)
-            except KeyboardInterrupt:
-                self._screen.broken_off()
-                answer = None
+                answer = self._answer_to(asked)
+            except Instead as exc:
+                self._take_at_a_question(exc.text)
+                if self._pending is asked:
+                    continue
+                return
             if answer is None:
                 self._screen.line("No answer: the run stays paused; /answer asks again.")
                 return
             self._run(command={"resume": answer})
+
+    def _answer_to(self, asked: List[Any]) -> Optional[Any]:
+        try:
+            return answers_to(self._screen, asked, hint=_AT_A_QUESTION, is_command=self._is_command)
+        except KeyboardInterrupt:
+            self._screen.broken_off()
+            return None
+
+    def _take_at_a_question(self, line: str) -> None:
+        # It is asked again in any case; within each other, it would have to be left twice.
+        if line.split()[0] != "/answer":
+            self.take(line)
+
+    def _is_command(self, line: str) -> bool:
+        return line.split()[0] in self._commands
 
     def _run(self, **step: Any) -> None:
         self.outcome = None

@@ -6,10 +6,10 @@ import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
-from small_server import RUN, THREAD, SmallServer, as_events, as_json, thread_routes
+from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, thread_routes
 
 from lgsync.cli import chat
 from lgsync.cli.chat import at_the_terminal
@@ -62,6 +62,46 @@ def test_a_question_is_answered_by_the_next_line(lgsync):
         ended = lgsync("chat", "agent", "--url", server.url, stdin="go\nyes\n")
         assert sent_to(server)[1]["command"] == {"resume": "yes"}
     assert "Shall I?\nyour answer: yes\nDone.\n" in ended.out
+
+
+def paused_chat(lgsync: Any, stdin: str, *streams: Answer) -> Tuple[Any, List[Dict[str, Any]]]:
+    """A chat whose first run is paused, and what it sent after that."""
+    with SmallServer(thread_routes(PAUSED, *streams, state={"interrupts": [QUESTION]})) as server:
+        return lgsync("chat", "agent", "--url", server.url, stdin=f"go\n{stdin}"), sent_to(server)[1:]
+
+
+def test_a_question_can_be_left_by_quitting(lgsync):
+    ended, sent = paused_chat(lgsync, "/quit\nmore\n")
+    assert (ended.code, sent) == (0, [])
+
+
+def test_help_is_shown_at_a_question_which_is_then_asked_again(lgsync):
+    ended, sent = paused_chat(lgsync, "/help\nyes\n", saying("Done."))
+    assert [body["command"] for body in sent] == [{"resume": "yes"}]
+    assert "\n/retry" in ended.out
+    assert ended.out.count("Shall I?") == 2
+
+
+def test_a_question_can_be_left_for_a_new_thread(lgsync):
+    ended, sent = paused_chat(lgsync, "/new\nhi\n", saying("Hello!"))
+    assert [body["input"]["messages"][0]["content"] for body in sent] == ["hi"]
+    assert f"agent on thread {OTHER}" in ended.out
+
+
+def test_an_answer_may_begin_with_a_slash_if_it_is_no_command(lgsync):
+    _, sent = paused_chat(lgsync, "/etc/hosts\n", saying("Done."))
+    assert [body["command"] for body in sent] == [{"resume": "/etc/hosts"}]
+
+
+class Typed(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_at_a_terminal_a_question_says_how_it_is_left_open_and_again_when_nothing_is_typed():
+    out = io.StringIO()
+    assert Screen(out, Typed("\nyes\n")).ask("Shall I?", hint="Ctrl-C leaves the question open") == "yes"
+    assert out.getvalue().count("(Ctrl-C leaves the question open)\n") == 2
 
 
 def test_a_question_that_stays_open_is_exit_code_3(lgsync):
