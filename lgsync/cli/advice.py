@@ -12,6 +12,7 @@ _RESUME = re.compile(r"If the run goes on, client\.runs\.resume\(error\.cursor\)
 
 _OPTIONS = {
     "raise timeout=…": "raise --timeout",
+    "Choose another port": "Choose another one with --port",
     "pass api_key=... or set": "give --api-key, or set",
 }
 

@@ -38,7 +38,7 @@ def check_graph(client: Client, graph: str) -> None:
     except APIStatusError:
         # Not everyone may list them; whether there is this one, the first run tells.
         return
-    graphs = sorted({one.graph_id for one in found})
+    graphs = sorted({str(one.graph_id) for one in found})
     if graphs and len(found) < 1000 and graph not in graphs and graph not in {one.assistant_id for one in found}:
         raise ConfigurationError(f"There is no graph {graph!r}; the server's graphs are: {', '.join(graphs)}")
 

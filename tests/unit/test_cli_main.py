@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import socket
 import subprocess
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 
 from lgsync import errors
 from lgsync._version import version
 from lgsync.cli import demo
+from lgsync.cli.render import Screen
 
 GROUPS = ["threads", "runs", "assistants"]
 ALL = [
@@ -243,3 +246,35 @@ def test_what_is_closed_is_as_if_it_were_empty(typed, code, told):
     assert (done.returncode, done.stdout) == (code, b"")
     assert told in done.stderr.decode()
     assert "error of lgsync itself" not in done.stderr.decode()
+
+
+class DyingServer:
+    """A demo's server that is killed once it is asked for the second time whether it lives."""
+
+    url = "http://localhost:2024"
+
+    def __init__(self, *lives: Optional[int]) -> None:
+        self._lives = iter(lives)
+
+    @property
+    def pid(self) -> Optional[int]:
+        return next(self._lives, None)
+
+
+def test_a_kept_server_that_has_ended_is_told(monkeypatch):
+    monkeypatch.setattr(demo, "_LOOK_SECONDS", 0.01)
+    out = io.StringIO()
+    server: Any = DyingServer(17, 17)
+    with pytest.raises(errors.ConnectionFailed, match="The server has ended"):
+        demo._keep(Screen(out, io.StringIO()), server)
+    assert "until Ctrl-C" in out.getvalue()
+
+
+def test_a_port_that_is_taken_names_the_option(lgsync, monkeypatch):
+    monkeypatch.setenv("LGSYNC_SERVER_PYTHON", sys.executable)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = lgsync("demo", "--keep", "--port", port)
+    assert ended.code == 2
+    assert f"Port {port} " in ended.err
+    assert "--port" in ended.err

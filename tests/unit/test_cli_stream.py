@@ -148,7 +148,7 @@ def test_a_paused_run_is_exit_code_3_and_tells_what_it_asks_and_how_to_answer(lg
 
 @pytest.mark.parametrize(("answer", "sent"), [("yes", "yes"), ('{"type": "approve"}', {"type": "approve"})])
 def test_resume_answers_a_paused_run(lgsync, answer, sent):
-    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+    with SmallServer(thread_routes(as_events(*HELLO), state=IS_PAUSED)) as server:
         ended = lgsync("stream", "agent", "--thread", THREAD, "--resume", answer, "--url", server.url)
         (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
     assert ended.code == 0
@@ -246,6 +246,13 @@ def test_a_thread_of_ones_own_stays_when_its_run_is_refused(lgsync):
     with SmallServer({**thread_routes(), ("POST", "/runs/stream"): refused}) as server:
         assert lgsync("stream", "agnet", "hi", "--thread", THREAD, "--url", server.url).code == 2
         assert server.paths("DELETE") == []
+
+
+def test_an_answer_that_nobody_waits_for_is_told_and_not_sent(lgsync):
+    with SmallServer(thread_routes(as_events(METADATA))) as server:
+        ended = lgsync("stream", "ask", "--thread", THREAD, "--resume", "yes", "--url", server.url)
+        assert server.paths("POST") == []
+    assert ended == (2, "", f"lgsync: Thread {THREAD} does not wait for an answer\n")
 
 
 def test_json_has_no_raw_control_character():
