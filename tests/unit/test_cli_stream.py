@@ -148,7 +148,9 @@ def test_a_paused_run_is_exit_code_3_and_tells_what_it_asks_and_how_to_answer(lg
 
 @pytest.mark.parametrize(("answer", "sent"), [("yes", "yes"), ('{"type": "approve"}', {"type": "approve"})])
 def test_resume_answers_a_paused_run(lgsync, answer, sent):
-    with SmallServer(thread_routes(as_events(*HELLO), state=IS_PAUSED)) as server:
+    states = iter([{**IS_PAUSED, "values": {}, "next": ["n"]}, {"values": {}, "next": [], "tasks": []}])
+    routes = {**thread_routes(as_events(*HELLO)), ("GET", "/state"): lambda _: as_json(next(states))}
+    with SmallServer(routes) as server:
         ended = lgsync("stream", "agent", "--thread", THREAD, "--resume", answer, "--url", server.url)
         (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
     assert ended.code == 0
