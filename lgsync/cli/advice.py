@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import Any
 
+from ..errors import APIStatusError, ended
+
 __all__ = ["words_of"]
 
 _RESUME = re.compile(r"If the run goes on, client\.runs\.resume\(error\.cursor\).*")
@@ -19,10 +21,18 @@ _OPTIONS = {
 
 def words_of(error: BaseException) -> str:
     """The message of ``error``, for somebody at a shell."""
+    if _is_about_a_thread(error):
+        return f"{ended(str(error))} lgsync threads ls lists the threads"
     text = _RESUME.sub(lambda _: _join(error), str(error))
     for python, option in _OPTIONS.items():
         text = text.replace(python, option)
     return text
+
+
+def _is_about_a_thread(error: BaseException) -> bool:
+    refused = isinstance(error, APIStatusError) and error.status_code in (400, 404, 422) and "/threads/" in error.url
+    # Some servers only say that it is no UUID.
+    return refused and re.search(r"\bthread\b|hexadecimal UUID", str(error), re.IGNORECASE) is not None
 
 
 def _join(error: Any) -> str:

@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_URL = "http://localhost:2024"
 
+_URL_HELP = f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -75,11 +77,19 @@ def _transport_name(name: str) -> str:
     from ..errors import ConfigurationError
     from ..transport import factory_of
 
+    if name == "replay":
+        raise click.BadParameter("lgsync replay shows a recording; the other commands talk to a server")
     try:
         factory_of(name)
     except ConfigurationError as exc:
-        raise click.BadParameter(str(exc)) from exc
+        raise click.BadParameter(str(exc).replace(" replay,", "")) from exc
     return name
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, url: Optional[str]) -> Optional[str]:
+    if url is not None and not url.strip():
+        raise click.BadParameter("it is empty: give the server's URL, or leave the option out")
+    return url
 
 
 def settings_options(command: F) -> F:
@@ -115,7 +125,9 @@ def _debug(ctx: click.Context, _param: Any, asked: bool) -> None:
 
 def _common(command: F) -> F:
     options = [
-        click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"),
+        click.option(
+            "--url", metavar="URL", callback=_address, help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"
+        ),
         click.option("--api-key", metavar="KEY", help="Sent as x-api-key. [default: $LANGGRAPH_API_KEY]"),
         click.option(
             "--transport",
