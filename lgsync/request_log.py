@@ -97,7 +97,7 @@ def request_line(method: str) -> RequestLine:
 
 def tell_of_pause(seconds: float, error: BaseException, run_id: Optional[str] = None) -> None:
     """Something (a stream of that run, or a call) is tried again after so many seconds, because of ``error``."""
-    extra = {"lgsync": {"pause": seconds, "run_id": run_id}}
+    extra: Dict[str, Any] = {"lgsync": {"pause": seconds, "run_id": run_id}}
     if run_id is None:
         logger.info("Trying again in %.2f s: %s", seconds, error, extra=extra)
     else:
