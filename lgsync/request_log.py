@@ -94,10 +94,11 @@ def request_line(method: str) -> RequestLine:
 
 def tell_of_pause(seconds: float, error: BaseException, run_id: Optional[str] = None) -> None:
     """Something (a stream of that run, or a call) is tried again after so many seconds, because of ``error``."""
+    extra: Dict[str, Any] = {"lgsync": {"pause": seconds, "run_id": run_id}}
     if run_id is None:
-        logger.info("Trying again in %.2f s: %s", seconds, error)
+        logger.info("Trying again in %.2f s: %s", seconds, error, extra=extra)
     else:
-        logger.info("Run %s: trying again in %.2f s: %s", run_id, seconds, error)
+        logger.info("Run %s: trying again in %.2f s: %s", run_id, seconds, error, extra=extra)
 
 
 def without_secrets(url: str) -> str:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 import click
 
 from ..errors import ConfigurationError, LgsyncError
-from .answers import answers_to
+from .advice import words_of
+from .answers import Instead, answers_to
 from .codes import CTRL_C, DONE, of_outcome
 from .history import messages_in, show_messages, write_messages
 from .narrate import clean
+from .new_thread import check_graph, new_id, stream_on_new_thread
 from .options import Settings, example, settings_options
 from .render import Screen
 from .run_options import assistant_argument, given, input_of, run_options
@@ -37,6 +39,8 @@ _HELP = """\
 
 A line that ends with \\ goes on in the next. Ctrl-C stops an answer."""
 
+_AT_A_QUESTION = "Ctrl-C leaves the question open, /help lists commands"
+
 
 @click.command(
     "chat",
@@ -57,6 +61,7 @@ def command(settings: Settings, graph: str, thread: Optional[str], **for_graph: 
     screen = screen_for(beside=settings.json, color=settings.color)
     view = RunView("json" if settings.json else "messages", screen)
     with settings.client() as client:
+        check_graph(client, graph)
         chat = Chat(client, graph, screen, view, given(for_graph))
         chat.open(thread)
         talk = at_the_terminal if sys.stdin.isatty() else _from_a_pipe
@@ -79,6 +84,8 @@ class Chat:
         self._view = view
         self._for_graph = for_graph
         self._thread_id = ""
+        #: Whether the thread is still to be made: nothing was said on it.
+        self._is_new = True
         self._pending: List[Any] = []
         self._saved: Set[Path] = set()
         self._commands: Dict[str, Callable[[str], None]] = {
@@ -98,10 +105,10 @@ class Chat:
     def open(self, thread_id: Optional[str]) -> None:
         """Go on on that thread, or on a new one."""
         if thread_id is None:
-            opened, self._pending = self._client.threads.create().thread_id, []
+            opened, self._pending = new_id(), []
         else:
             opened, self._pending = thread_id, list(self._client.threads.get_state(thread_id).interrupts)
-        self._thread_id = opened
+        self._thread_id, self._is_new = opened, thread_id is None
         self._screen.line(f"{self._assistant} on thread {opened} · /help for commands, Ctrl-D leaves")
         self._ask(unasked=True)
 
@@ -131,21 +138,39 @@ class Chat:
         if not (self._pending or unasked):
             raise ConfigurationError("Nothing waits for an answer")
         while self._pending:
+            asked = self._pending
             try:
-                answer = answers_to(self._screen, self._pending)
-            except KeyboardInterrupt:
-                self._screen.broken_off()
-                answer = None
+                answer = self._answer_to(asked)
+            except Instead as exc:
+                self._take_at_a_question(exc.text)
+                if self._pending is asked:
+                    continue
+                return
             if answer is None:
                 self._screen.line("No answer: the run stays paused; /answer asks again.")
                 return
             self._run(command={"resume": answer})
 
+    def _answer_to(self, asked: List[Any]) -> Optional[Any]:
+        try:
+            return answers_to(self._screen, asked, hint=_AT_A_QUESTION, is_command=self._is_command)
+        except KeyboardInterrupt:
+            self._screen.broken_off()
+            return None
+
+    def _take_at_a_question(self, line: str) -> None:
+        # It is asked again in any case; within each other, it would have to be left twice.
+        if line.split()[0] != "/answer":
+            self.take(line)
+
+    def _is_command(self, line: str) -> bool:
+        return line.split()[0] in self._commands
+
     def _run(self, **step: Any) -> None:
         self.outcome = None
         options = {**self._for_graph, **step, **self._view.options}
         try:
-            with interrupted_once(), self._client.runs.stream(self._thread_id, self._assistant, **options) as run:
+            with interrupted_once(), self._begun(**options) as run:
                 for _ in self._view.show(run):
                     pass
         except KeyboardInterrupt:
@@ -159,6 +184,13 @@ class Chat:
         self._pending = list(run.interrupts)
         if run.outcome == "cancelled":
             self._screen.line("(cancelled)")
+
+    def _begun(self, **options: Any) -> Any:
+        if not self._is_new:
+            return self._client.runs.stream(self._thread_id, self._assistant, **options)
+        run = stream_on_new_thread(self._client, self._thread_id, self._assistant, **options)
+        self._is_new = False
+        return run
 
     # -- commands -----------------------------------------------------------------------------------------------
 
@@ -175,7 +207,7 @@ class Chat:
             self._screen.line("Nothing was said yet.")
 
     def _retry(self) -> None:
-        for state in self._client.threads.iter_history(self._thread_id):
+        for state in () if self._is_new else self._client.threads.iter_history(self._thread_id):
             if (state.metadata or {}).get("source") == "input" and state.checkpoint is not None:
                 self._pending = []
                 # The input is part of that checkpoint: run from there, it is taken as it was.
@@ -198,7 +230,7 @@ class Chat:
         raise Leave
 
     def _messages(self) -> Any:
-        return messages_in(self._client.threads.get_state(self._thread_id).values)
+        return messages_in({} if self._is_new else self._client.threads.get_state(self._thread_id).values)
 
 
 def at_the_terminal(chat: Chat, screen: Screen) -> int:
@@ -220,7 +252,7 @@ def at_the_terminal(chat: Chat, screen: Screen) -> int:
             leaving = True
             screen.line("(Ctrl-C again, Ctrl-D or /quit leaves)")
         except LgsyncError as exc:
-            screen.line(f"lgsync: {' '.join(clean(str(exc)).split())}")
+            screen.line(f"lgsync: {' '.join(clean(words_of(exc)).split())}")
 
 
 def _from_a_pipe(chat: Chat, screen: Screen) -> int:

@@ -38,6 +38,9 @@ _YOUR_URL = f"http://localhost:{_YOUR_PORT}"
 # The bundled graphs: name in demo_graph.py, and what to say to it.
 _ANSWERING = ("agent", "What is the weather in San Francisco?")
 _ASKING = ("ask", "Tell the team that version 1.0 is out.")
+# How often it is looked whether a server that is kept still lives.
+_LOOK_SECONDS = 0.5
+
 _TO_YOURS = "what's the weather in sf"
 
 
@@ -102,15 +105,16 @@ def run(settings: Settings, options: Options) -> int:
         cleanup.callback(screen.end)
         screen.title(f"lgsync demo: {plan.purpose}")
         port = options.port if options.keep else None
-        url = settings.url or cleanup.enter_context(_own_server(str(python), screen, port))
+        server = None if settings.url else cleanup.enter_context(_own_server(str(python), screen, port))
+        url = str(settings.url) if server is None else server.url
         client = cleanup.enter_context(_client(url, settings))
         screen.line(f"server {url} · transport {settings.transport} · assistant {plan.assistant}")
         conversation = _Conversation(client, plan, screen)
         outcome = conversation.hold()
         screen.summary(conversation.measured(), outcome)
         _say_how(screen, plan, settings, options, outcome)
-        if options.keep:
-            _keep(screen, url)
+        if server is not None and options.keep:
+            _keep(screen, server)
         return 0 if outcome in ("success", "interrupted") else FAILED_RUN
 
 
@@ -181,10 +185,15 @@ class _Conversation:
             return str(run.outcome)
 
 
-def _keep(screen: Screen, url: str) -> None:
-    screen.line(f"\nThe server goes on at {url}, with the graphs {_ANSWERING[0]!r} and {_ASKING[0]!r}, until Ctrl-C.")
+def _keep(screen: Screen, server: DevServer) -> None:
+    screen.line(
+        f"\nThe server goes on at {server.url}, with the graphs {_ANSWERING[0]!r} and {_ASKING[0]!r}, until Ctrl-C."
+    )
+    never = threading.Event()
     with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
+        while server.pid is not None:
+            never.wait(_LOOK_SECONDS)
+        raise ConnectionFailed("The server has ended, and not by Ctrl-C here", url=server.url)
 
 
 def _client(url: str, settings: Settings) -> Client:
@@ -205,8 +214,8 @@ def _say_how(screen: Screen, plan: _Plan, settings: Settings, args: Options, out
 
 
 @contextlib.contextmanager
-def _own_server(python: str, screen: Screen, port: Optional[int]) -> Iterator[str]:
-    """A server with the bundled graphs, for as long as the block lasts; gives its URL."""
+def _own_server(python: str, screen: Screen, port: Optional[int]) -> Iterator[DevServer]:
+    """A server with the bundled graphs, for as long as the block lasts."""
     from ..dev_server import DevServer
 
     here = Path(__file__).with_name("demo_graph.py")
@@ -214,7 +223,7 @@ def _own_server(python: str, screen: Screen, port: Optional[int]) -> Iterator[st
     try:
         with screen.waiting("Starting a LangGraph server on this machine …"):
             _start(server)
-        yield server.url
+        yield server
     finally:
         # Nothing of it is kept, so there is nothing to wait for.
         server.kill()

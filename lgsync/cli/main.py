@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, List, Optional
 
 from ..errors import LgsyncError
+from .advice import words_of
 from .codes import BROKEN_PIPE, CTRL_C, DONE, USAGE, WRONG, of_error
 from .extras import INSTALL
 from .telling import Invocation, log_told, tell, tell_error
@@ -68,7 +69,7 @@ def _run(lgsync: click.Group, words: List[str], invocation: Invocation) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (LgsyncError, OSError) as exc:
-        return _failed(exc, str(exc), of_error(exc) if isinstance(exc, LgsyncError) else WRONG, invocation)
+        return _failed(exc, words_of(exc), of_error(exc) if isinstance(exc, LgsyncError) else WRONG, invocation)
     except Exception as exc:  # noqa: BLE001 (told, with the way to its traceback; a user is shown none unasked)
         told = f"this is an error of lgsync itself ({type(exc).__name__}: {exc}); --debug shows where"
         return _failed(exc, told, WRONG, invocation)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, TypeVar, Union
 
 import click
 
+from .outage import RECONNECT_SECONDS
 from .telling import Invocation
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ __all__ = ["DEFAULT_URL", "Settings", "example", "json_object", "seconds", "sett
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_URL = "http://localhost:2024"
+
+_URL_HELP = f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Settings:
         from ..client import Client
 
         given: Dict[str, Any] = {"url": self.url, "transport": transport or self.transport}
+        given["reconnect"] = RECONNECT_SECONDS
         # Left out, the client looks into the environment, and has a timeout of its own.
         given.update({"api_key": self.api_key} if self.api_key else {})
         given.update({"timeout": self.timeout} if self.timeout is not None else {})
@@ -73,11 +77,19 @@ def _transport_name(name: str) -> str:
     from ..errors import ConfigurationError
     from ..transport import factory_of
 
+    if name == "replay":
+        raise click.BadParameter("lgsync replay shows a recording; the other commands talk to a server")
     try:
         factory_of(name)
     except ConfigurationError as exc:
-        raise click.BadParameter(str(exc)) from exc
+        raise click.BadParameter(str(exc).replace(" replay,", "")) from exc
     return name
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, url: Optional[str]) -> Optional[str]:
+    if url is not None and not url.strip():
+        raise click.BadParameter("it is empty: give the server's URL, or leave the option out")
+    return url
 
 
 def settings_options(command: F) -> F:
@@ -113,7 +125,9 @@ def _debug(ctx: click.Context, _param: Any, asked: bool) -> None:
 
 def _common(command: F) -> F:
     options = [
-        click.option("--url", metavar="URL", help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"),
+        click.option(
+            "--url", metavar="URL", callback=_address, help=f"The server. [default: $LANGGRAPH_URL, or {DEFAULT_URL}]"
+        ),
         click.option("--api-key", metavar="KEY", help="Sent as x-api-key. [default: $LANGGRAPH_API_KEY]"),
         click.option(
             "--transport",

@@ -34,6 +34,10 @@ def command(settings: Settings, output: str, force: bool, **options: Any) -> int
     was left; until then it grows beside it, as FILE.NUMBER.part. A run that could not be started leaves no file.
     """
     path = Path(output)
+    if not output:
+        raise ConfigurationError("--output is empty: name a file")
+    if path.is_dir():
+        raise ConfigurationError(f"{output} is a directory: name a file")
     if path.exists() and not force:
         raise ConfigurationError(f"{output} is there already: name another file, or --force to write over it")
     # By its name, as the registry does it: no other module depends on a transport.

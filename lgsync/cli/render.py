@@ -134,10 +134,10 @@ class Screen:
         self._kind = ""
         self._calls = ""
 
-    def ask(self, question: str) -> Optional[str]:
-        """Show what a paused run asks and read a line; None at the end of input."""
+    def ask(self, question: str, *, hint: str = "") -> Optional[str]:
+        """Show what a paused run asks and read a line; None at the end of input. ``hint`` is for whoever types."""
         self.line(f"\nThe run is paused and asks:\n{question}")
-        return self._answer()
+        return self._answer(hint)
 
     def prompt(self) -> Optional[str]:
         """Read what the user says next; None at the end of input."""
@@ -184,8 +184,10 @@ class Screen:
     def _note(self, text: str) -> None:
         self.line(f"({text})")
 
-    def _answer(self) -> Optional[str]:
+    def _answer(self, hint: str) -> Optional[str]:
         while True:
+            if hint and self._answers.isatty():
+                self.line(f"({hint})")
             self._write("your answer: ")
             text = self._answers.readline()
             if not (text and self._answers.isatty()):
@@ -289,10 +291,10 @@ class TerminalScreen(Screen):
         self._stop_live()
         super().end()
 
-    def ask(self, question: str) -> Optional[str]:
+    def ask(self, question: str, *, hint: str = "") -> Optional[str]:
         self.end()
         self._frame(question, "the run is paused and asks", "yellow")
-        return self._answer()
+        return self._answer(hint)
 
     def prompt(self) -> Optional[str]:
         self.end()

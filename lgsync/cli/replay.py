@@ -11,6 +11,7 @@ import click
 from ..errors import ConfigurationError, LgsyncError, NotRecorded
 from ..recording import Ended, Opened, read
 from ..transport import RunJoin, RunStart, ThreadJoin, factory_of
+from .advice import words_of
 from .codes import DONE, FAILED_RUN, of_error
 from .options import DEFAULT_URL, Settings, example, settings_options
 from .run_options import format_option, show_to_the_end, view_for
@@ -84,7 +85,7 @@ def _show(view: RunView, client: Client, run: _Run) -> int:
         return show_to_the_end(view, partial(_opened, client, run.request))
     except LgsyncError as exc:
         early = run.left and isinstance(exc, NotRecorded)
-        told = "the recording ends here, before its run did" if early else str(exc)
+        told = "the recording ends here, before its run did" if early else words_of(exc)
         tell_error(exc, told, click.get_current_context().ensure_object(Invocation))
         return FAILED_RUN if early else of_error(exc)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Seque
 
 from ..errors import LgsyncError
 from .narrate import FINISHED, Ended, Narrator, Note, Piece, Said, clean
+from .outage import outages_told
 from .render import Screen, json_line, part_text
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class RunView:
 
     def show(self, run: RunStream) -> Iterator[None]:
         """Show ``run`` to its end; a step for each thing that was shown. Raises what the run raises."""
-        return self._show(run)
+        with outages_told() as outages:
+            for _ in self._show(run):
+                outages.over()
+                yield
 
     def stop(self) -> None:
         """Show what is held back still, of a run that is shown no further."""
@@ -66,9 +70,9 @@ class RunView:
 
     def _text(self, run: RunStream) -> Iterator[None]:
         for message in run.messages():
-            self._tell(_text_only(self._narrator.feed(message)))
+            self._tell(self._narrator.feed(message))
             yield
-        self._tell(_text_only(self._narrator.close()))
+        self._tell(self._narrator.close())
 
     def _parts(self, run: RunStream) -> Iterator[None]:
         for part in run:
@@ -99,7 +103,7 @@ class RunView:
         return (("messages", message) for message in run.messages(namespaces="all"))
 
     def _tell(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
+        for piece in _text_only(pieces) if self._form == "text" else pieces:
             self._screen.show(piece)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, TypeVar
 
 import click
 
 from ..errors import ConfigurationError
 from .answers import value_of
+from .new_thread import new_id, stream_on_new_thread
 from .options import Settings, example, settings_options
 from .run_options import assistant_argument, format_option, given, input_of, run_options, show_to_the_end, view_for
 
 if TYPE_CHECKING:
+    from ..client import Client
     from ..transport import TransportFactory
 
 __all__ = ["command", "run_once", "run_once_options"]
@@ -61,9 +64,11 @@ def run_once(
     step = _step(text, thread, resume)
     view = view_for(settings, form, modes)
     with settings.client(transport) as client:
-        thread_id = thread or client.threads.create().thread_id
+        if resume is not None:
+            _check_paused(client, str(thread))
         every: Dict[str, Any] = {**view.options, **step, **given(options)}
-        return show_to_the_end(view, lambda: client.runs.stream(thread_id, graph, **every), graph)
+        begin = partial(client.runs.stream, thread) if thread else partial(stream_on_new_thread, client, new_id())
+        return show_to_the_end(view, lambda: begin(graph, **every), graph)
 
 
 @click.command(
@@ -84,6 +89,13 @@ def command(settings: Settings, **options: Any) -> int:
     you see text, a program gets JSON lines. Ctrl-C, and a reader that has enough (| head), cancel the run.
     """
     return run_once(settings, **options)
+
+
+def _check_paused(client: Client, thread: str) -> None:
+    state = client.threads.get_state(thread)
+    # Where it stopped before or after a node it asks nothing, and goes on with any answer.
+    if not (state.interrupts or state.tasks or state.next):
+        raise ConfigurationError(f"Thread {thread} does not wait for an answer")
 
 
 def _step(text: Optional[str], thread: Optional[str], resume: Optional[str]) -> Dict[str, Any]:

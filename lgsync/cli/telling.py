@@ -39,8 +39,11 @@ def log_told(invocation: Invocation) -> Iterator[None]:
     """For as long as the block lasts, tell the log of lgsync: warnings, and with ``--debug`` all of it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(invocation))
+    handler.addFilter(lambda record: invocation.debug or record.levelno >= logging.WARNING)
     log = logging.getLogger("lgsync")
     before = log.level
+    # What is told of an outage is made of these.
+    log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
         yield

@@ -6,11 +6,12 @@ import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
-from small_server import RUN, THREAD, SmallServer, as_events, as_json, thread_routes
+from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, thread_routes
 
+from lgsync.cli import chat
 from lgsync.cli.chat import at_the_terminal
 from lgsync.cli.render import Screen
 
@@ -18,6 +19,13 @@ OTHER = "44444444-4444-4444-4444-444444444444"
 METADATA = ("metadata", {"run_id": RUN, "attempt": 1})
 QUESTION = {"id": "i1", "value": "Shall I?"}
 PAUSED = as_events(METADATA, ("updates", {"__interrupt__": [QUESTION]}))
+
+
+@pytest.fixture(autouse=True)
+def new_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids that new threads get, one after the other."""
+    ids = iter([THREAD, OTHER])
+    monkeypatch.setattr(chat, "new_id", lambda: next(ids))
 
 
 def saying(text: str, message_id: str = "m1") -> Any:
@@ -56,6 +64,46 @@ def test_a_question_is_answered_by_the_next_line(lgsync):
     assert "Shall I?\nyour answer: yes\nDone.\n" in ended.out
 
 
+def paused_chat(lgsync: Any, stdin: str, *streams: Answer) -> Tuple[Any, List[Dict[str, Any]]]:
+    """A chat whose first run is paused, and what it sent after that."""
+    with SmallServer(thread_routes(PAUSED, *streams, state={"interrupts": [QUESTION]})) as server:
+        return lgsync("chat", "agent", "--url", server.url, stdin=f"go\n{stdin}"), sent_to(server)[1:]
+
+
+def test_a_question_can_be_left_by_quitting(lgsync):
+    ended, sent = paused_chat(lgsync, "/quit\nmore\n")
+    assert (ended.code, sent) == (0, [])
+
+
+def test_help_is_shown_at_a_question_which_is_then_asked_again(lgsync):
+    ended, sent = paused_chat(lgsync, "/help\nyes\n", saying("Done."))
+    assert [body["command"] for body in sent] == [{"resume": "yes"}]
+    assert "\n/retry" in ended.out
+    assert ended.out.count("Shall I?") == 2
+
+
+def test_a_question_can_be_left_for_a_new_thread(lgsync):
+    ended, sent = paused_chat(lgsync, "/new\nhi\n", saying("Hello!"))
+    assert [body["input"]["messages"][0]["content"] for body in sent] == ["hi"]
+    assert f"agent on thread {OTHER}" in ended.out
+
+
+def test_an_answer_may_begin_with_a_slash_if_it_is_no_command(lgsync):
+    _, sent = paused_chat(lgsync, "/etc/hosts\n", saying("Done."))
+    assert [body["command"] for body in sent] == [{"resume": "/etc/hosts"}]
+
+
+class Typed(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_at_a_terminal_a_question_says_how_it_is_left_open_and_again_when_nothing_is_typed():
+    out = io.StringIO()
+    assert Screen(out, Typed("\nyes\n")).ask("Shall I?", hint="Ctrl-C leaves the question open") == "yes"
+    assert out.getvalue().count("(Ctrl-C leaves the question open)\n") == 2
+
+
 def test_a_question_that_stays_open_is_exit_code_3(lgsync):
     with SmallServer(thread_routes(PAUSED)) as server:
         ended = lgsync("chat", "agent", "--url", server.url, stdin="go\n")
@@ -88,20 +136,48 @@ def test_thread_tells_which_it_is_and_goes_to_another(lgsync):
 
 
 def test_a_threads_id_does_not_steer_the_terminal(lgsync):
-    hostile = {**thread_routes(), ("POST", "/threads"): as_json({"thread_id": "t-\x1b[2J\x9b31m"})}
-    with SmallServer(hostile) as server:
-        ended = lgsync("chat", "agent", "--url", server.url, stdin="/thread\n")
+    with SmallServer(thread_routes()) as server:
+        ended = lgsync("chat", "agent", "--thread", "t-\x1b[2J\x9b31m", "--url", server.url, stdin="/thread\n")
     assert ended.out.count("t-[2J31m") == 2
     assert "\x1b" not in ended.out + ended.err
     assert "\x9b" not in ended.out + ended.err
 
 
 def test_new_begins_another_thread(lgsync):
-    made = iter([THREAD, OTHER])
-    routes = {**thread_routes(saying("Hello!")), ("POST", "/threads"): lambda _: as_json({"thread_id": next(made)})}
-    with SmallServer(routes) as server:
+    with SmallServer(thread_routes(saying("Hello!"))) as server:
         lgsync("chat", "agent", "--url", server.url, stdin="/new\nhi\n")
         assert server.paths("POST")[-1] == f"/threads/{OTHER}/runs/stream"
+
+
+def test_a_thread_on_which_nothing_is_said_is_not_made(lgsync):
+    with SmallServer(thread_routes()) as server:
+        assert lgsync("chat", "agent", "--url", server.url, stdin="/thread\n/history\n/new\n/quit\n").code == 0
+        assert "/threads" not in server.paths("POST")
+
+
+def test_retry_on_a_new_thread_asks_no_server(lgsync):
+    with SmallServer(thread_routes()) as server:
+        ended = lgsync("chat", "agent", "--url", server.url, stdin="/retry\n")
+    assert (ended.code, ended.err) == (2, "lgsync: Nothing was said yet that could be tried again\n")
+
+
+GRAPHS = [{"assistant_id": OTHER, "graph_id": "agent"}, {"assistant_id": RUN, "graph_id": "ask"}]
+
+
+def test_a_graph_that_is_not_there_is_refused_at_the_start(lgsync):
+    routes = {**thread_routes(), ("POST", "/assistants/search"): as_json(GRAPHS)}
+    with SmallServer(routes) as server:
+        ended = lgsync("chat", "agnet", "--url", server.url, stdin="hi\n")
+        assert server.paths("POST") == ["/assistants/search"]
+    told = "lgsync: There is no graph 'agnet'; the server's graphs are: agent, ask\n"
+    assert ended == (2, "", told)
+
+
+@pytest.mark.parametrize("name", ["agent", OTHER])
+def test_a_graph_and_an_assistant_that_are_there_are_talked_to(lgsync, name):
+    routes = {**thread_routes(saying("Hello!")), ("POST", "/assistants/search"): as_json(GRAPHS)}
+    with SmallServer(routes) as server:
+        assert lgsync("chat", name, "--url", server.url, stdin="hi\n").code == 0
 
 
 MESSAGES = [
@@ -113,7 +189,7 @@ MESSAGES = [
 
 def test_history_shows_the_threads_messages(lgsync):
     with SmallServer(thread_routes(state={"values": {"messages": MESSAGES}})) as server:
-        out = lgsync("chat", "agent", "--url", server.url, stdin="/history\n").out
+        out = lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin="/history\n").out
     assert "you: hi\n\nhello\ncall: f(x=1)\nf returned: done\n" in out
 
 
@@ -125,7 +201,7 @@ def test_retry_runs_again_from_where_the_last_input_was_taken(lgsync):
     ]
     routes = {**thread_routes(saying("Hello!")), ("POST", "/history"): as_json(history)}
     with SmallServer(routes) as server:
-        assert lgsync("chat", "agent", "--url", server.url, stdin="/retry\n").code == 0
+        assert lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin="/retry\n").code == 0
         (body,) = sent_to(server)
     assert (body.get("input"), body["checkpoint_id"]) == (None, "c1")
 
@@ -133,7 +209,7 @@ def test_retry_runs_again_from_where_the_last_input_was_taken(lgsync):
 def test_retry_has_nothing_to_do_on_a_new_thread(lgsync):
     routes = {**thread_routes(), ("POST", "/history"): as_json([])}
     with SmallServer(routes) as server:
-        ended = lgsync("chat", "agent", "--url", server.url, stdin="/retry\n")
+        ended = lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin="/retry\n")
     assert (ended.code, ended.err) == (2, "lgsync: Nothing was said yet that could be tried again\n")
 
 
@@ -142,7 +218,7 @@ def test_save_writes_the_messages_in_the_form_that_the_name_asks_for(lgsync, tmp
     path = tmp_path / name
     with SmallServer(thread_routes(state={"values": {"messages": MESSAGES}})) as server:
         # What this chat has written itself it may write again.
-        ended = lgsync("chat", "agent", "--url", server.url, stdin=f"/save {path}\n/save {path}\n")
+        ended = lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin=f"/save {path}\n/save {path}\n")
     assert ended.code == 0
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
@@ -157,7 +233,7 @@ def test_save_writes_over_nothing(lgsync, tmp_path: Path) -> None:
     path = tmp_path / "mine.md"
     path.write_text("precious")
     with SmallServer(thread_routes(state={"values": {"messages": MESSAGES}})) as server:
-        ended = lgsync("chat", "agent", "--url", server.url, stdin=f"/save {path}\n")
+        ended = lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin=f"/save {path}\n")
     assert ended.code == 2
     assert "is there already" in ended.err
     assert path.read_text() == "precious"
@@ -212,6 +288,6 @@ class Keyboard(Screen):
 )
 def test_ctrl_c_at_the_prompt_leaves_only_when_it_comes_twice(happens, code):
     said: List[str] = []
-    chat: Any = SimpleNamespace(take=said.append)
-    assert at_the_terminal(chat, Keyboard(*happens)) == code
+    talk: Any = SimpleNamespace(take=said.append)
+    assert at_the_terminal(talk, Keyboard(*happens)) == code
     assert said == [line for line in happens if isinstance(line, str)]

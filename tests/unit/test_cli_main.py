@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import socket
 import subprocess
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
+from small_server import SmallServer, as_json
 
 from lgsync import errors
 from lgsync._version import version
 from lgsync.cli import demo
+from lgsync.cli.render import Screen
 
 GROUPS = ["threads", "runs", "assistants"]
 ALL = [
@@ -243,3 +247,74 @@ def test_what_is_closed_is_as_if_it_were_empty(typed, code, told):
     assert (done.returncode, done.stdout) == (code, b"")
     assert told in done.stderr.decode()
     assert "error of lgsync itself" not in done.stderr.decode()
+
+
+class DyingServer:
+    """A demo's server that is killed once it is asked for the second time whether it lives."""
+
+    url = "http://localhost:2024"
+
+    def __init__(self, *lives: Optional[int]) -> None:
+        self._lives = iter(lives)
+
+    @property
+    def pid(self) -> Optional[int]:
+        return next(self._lives, None)
+
+
+def test_a_kept_server_that_has_ended_is_told(monkeypatch):
+    monkeypatch.setattr(demo, "_LOOK_SECONDS", 0.01)
+    out = io.StringIO()
+    server: Any = DyingServer(17, 17)
+    with pytest.raises(errors.ConnectionFailed, match="The server has ended"):
+        demo._keep(Screen(out, io.StringIO()), server)
+    assert "until Ctrl-C" in out.getvalue()
+
+
+def test_a_port_that_is_taken_names_the_option(lgsync, monkeypatch):
+    monkeypatch.setenv("LGSYNC_SERVER_PYTHON", sys.executable)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = lgsync("demo", "--keep", "--port", port)
+    assert ended.code == 2
+    assert f"Port {port} " in ended.err
+    assert "--port" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["strem", "agent"], "there is no command 'strem'; did you mean stream?"),
+        (["threads", "ls", "--url", ""], "'--url': it is empty"),
+        (["threads", "ls", "--transport", "replay"], "lgsync replay shows a recording"),
+        (["record", "agent", "hi", "-o", ""], "--output is empty: name a file"),
+        (["record", "agent", "hi", "--force", "-o", "."], ". is a directory: name a file"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_is_right(lgsync, argv, says):
+    ended = lgsync(*argv)
+    assert (ended.code, ended.out) == (2, "")
+    assert says in ended.err
+
+
+def test_transports_that_need_more_than_a_name_are_not_offered(lgsync):
+    err = lgsync("threads", "ls", "--transport", "pigeon").err
+    assert "there are: sse, websocket;" in err
+
+
+@pytest.mark.parametrize("argv", [("stream", "agent", "hi", "--thread", "nope"), ("join", "nope")])
+@pytest.mark.parametrize(
+    ("status", "detail"), [(404, "Thread or assistant not found."), (422, "Invalid thread ID: must be a UUID")]
+)
+def test_a_thread_that_is_not_there_is_told_with_the_command_that_lists_them(lgsync, argv, status, detail):
+    refused = as_json({"detail": detail}, status)
+    with SmallServer({("POST", "/stream"): refused, ("GET", "/runs"): refused}) as server:
+        ended = lgsync(*argv, "--url", server.url)
+    assert ended.code == 2
+    assert ended.err.endswith("lgsync threads ls lists the threads\n")
+
+
+def test_a_graph_that_is_not_there_is_not_taken_for_a_thread(lgsync):
+    refused = as_json({"detail": "Invalid assistant: 'x'. Must be a valid assistant UUID"}, 422)
+    with SmallServer({("POST", "/stream"): refused}) as server:
+        assert "threads ls" not in lgsync("stream", "x", "hi", "--thread", "t", "--url", server.url).err

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import shutil
 import subprocess
+import sys
+import threading
 from typing import Any, List
 
 import pytest
 from rawserver import refused_port
 from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, thread_routes
 
-from lgsync.cli.render import json_line
+from lgsync import Client
+from lgsync.cli import options, outage, stream
+from lgsync.cli.render import Screen, json_line
+from lgsync.cli.show import RunView
+from lgsync.request_log import tell_of_pause
 
 METADATA = ("metadata", {"run_id": RUN, "attempt": 1})
 
@@ -141,7 +148,9 @@ def test_a_paused_run_is_exit_code_3_and_tells_what_it_asks_and_how_to_answer(lg
 
 @pytest.mark.parametrize(("answer", "sent"), [("yes", "yes"), ('{"type": "approve"}', {"type": "approve"})])
 def test_resume_answers_a_paused_run(lgsync, answer, sent):
-    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+    states = iter([{**IS_PAUSED, "values": {}, "next": ["n"]}, {"values": {}, "next": [], "tasks": []}])
+    routes = {**thread_routes(as_events(*HELLO)), ("GET", "/state"): lambda _: as_json(next(states))}
+    with SmallServer(routes) as server:
         ended = lgsync("stream", "agent", "--thread", THREAD, "--resume", answer, "--url", server.url)
         (asked,) = [asked for asked in server.asked if asked.path.endswith("/runs/stream")]
     assert ended.code == 0
@@ -219,6 +228,35 @@ def test_an_answer_that_is_no_stream_is_exit_code_5(lgsync):
     assert (ended.code, ended.out) == (5, "")
 
 
+@pytest.fixture
+def new_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "new_id", lambda: THREAD)
+
+
+@pytest.mark.usefixtures("new_thread")
+def test_a_run_that_is_refused_leaves_no_thread(lgsync):
+    refused = as_json({"detail": "Invalid assistant: 'agnet'"}, 422)
+    with SmallServer({**thread_routes(), ("POST", "/runs/stream"): refused}) as server:
+        ended = lgsync("stream", "agnet", "hi", "--url", server.url)
+        assert server.paths("DELETE") == [f"/threads/{THREAD}"]
+    assert ended.code == 2
+    assert "agnet" in ended.err
+
+
+def test_a_thread_of_ones_own_stays_when_its_run_is_refused(lgsync):
+    refused = as_json({"detail": "Invalid assistant: 'agnet'"}, 422)
+    with SmallServer({**thread_routes(), ("POST", "/runs/stream"): refused}) as server:
+        assert lgsync("stream", "agnet", "hi", "--thread", THREAD, "--url", server.url).code == 2
+        assert server.paths("DELETE") == []
+
+
+def test_an_answer_that_nobody_waits_for_is_told_and_not_sent(lgsync):
+    with SmallServer(thread_routes(as_events(METADATA))) as server:
+        ended = lgsync("stream", "ask", "--thread", THREAD, "--resume", "yes", "--url", server.url)
+        assert server.paths("POST") == []
+    assert ended == (2, "", f"lgsync: Thread {THREAD} does not wait for an answer\n")
+
+
 def test_json_has_no_raw_control_character():
     assert json_line({"a": "\x1b\x7f\x9b"}) == '{"a": "\\u001b\\u007f\\u009b"}'
 
@@ -228,3 +266,60 @@ def test_the_way_to_answer_can_be_pasted_into_a_shell(lgsync):
         ended = lgsync("stream", "my graph; ls", "hi", "--url", server.url)
     line = ended.err.splitlines()[-1].partition("answer with: ")[2]
     assert shlex.split(line) == ["lgsync", "stream", "my graph; ls", "--thread", THREAD, "--resume", "ANSWER"]
+
+
+def lost_for_good() -> Any:
+    """A server whose run goes on, though its stream broke and is not given again."""
+    refused = {("GET", f"/runs/{RUN}/stream"): as_json({"detail": "down"}, 503)}
+    broken = Answer(200, as_events(METADATA, chunk("Hel")).body, "text/event-stream")
+    return SmallServer({**refused, **thread_routes(broken, status="running")})
+
+
+OUTAGE = "lgsync: connection lost, trying again for up to 1 s (Ctrl-C stops)"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (options, outage):
+        monkeypatch.setattr(module, "RECONNECT_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lost_connection_is_told_once_and_at_its_end_how_to_join_the_run(lgsync):
+    with lost_for_good() as server:
+        ended = lgsync("stream", "agent", "hi", "--url", server.url, "--format", "text")
+    first, last = ended.err.splitlines()
+    assert (ended.code, ended.out, first) == (5, "Hel\n", OUTAGE)
+    assert last.endswith(f"If the run goes on: lgsync join {THREAD} {RUN}")
+    assert "client." not in last
+
+
+def test_each_outage_is_told_once(capsys):
+    with outage.outages_told() as outages:
+        log = logging.getLogger("lgsync")
+        log.setLevel(logging.INFO)
+        for pauses in ([0.0, 0.2, 0.4], [0.0], [0.0, 0.2]):
+            for seconds in pauses:
+                tell_of_pause(seconds, ValueError("lost"), RUN)
+            outages.over()
+        tell_of_pause(0.2, ValueError("a call without a run"))
+        log.setLevel(logging.NOTSET)
+    assert capsys.readouterr().err.count("connection lost") == 2
+
+
+def test_a_tool_call_that_was_broken_off_is_no_text(capsys):
+    calling = chunk("Well", tool_call_chunks=[{"name": "look", "args": '{"x": "San Fr', "id": "c", "index": 0}])
+    view = RunView("text", Screen(sys.stdout, sys.stdin))
+    with SmallServer(thread_routes(as_events(METADATA, calling))) as server, Client(server.url) as client:
+        with client.runs.stream(THREAD, "agent", on_close="continue", **view.options) as run:
+            next(view.show(run))
+            view.stop()
+    assert capsys.readouterr().out == "Well\n"
+
+
+def test_a_timeout_is_raised_by_the_option(lgsync):
+    silent = Answer(200, b"", "text/event-stream", [(threading.Event(), b"")])
+    with SmallServer({("POST", "/threads/search"): silent}) as server:
+        ended = lgsync("threads", "ls", "--timeout", "0.2", "--url", server.url)
+    assert ended.code == 5
+    assert "raise --timeout" in ended.err

@@ -14,7 +14,7 @@ from thread_server import ThreadServer
 
 from lgsync import Client
 from lgsync.errors import ConnectionFailed, ConnectionLost, ConnectionTimeout, LgsyncError
-from lgsync.request_log import request_line, without_secrets
+from lgsync.request_log import request_line, tell_of_pause, without_secrets
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -252,3 +252,11 @@ def test_nothing_is_worked_out_where_nobody_listens(caplog: pytest.LogCaptureFix
         assert client.ok()
     assert caplog.records == []
     assert request_line("GET") is request_line("POST")
+
+
+@pytest.mark.parametrize("run_id", [RUN, None])
+def test_a_pause_is_told_as_data_too(caplog: pytest.LogCaptureFixture, run_id: Optional[str]) -> None:
+    caplog.set_level(logging.INFO, "lgsync")
+    tell_of_pause(0.25, ValueError("lost"), run_id)
+    (record,) = caplog.records
+    assert record.__dict__["lgsync"] == {"pause": 0.25, "run_id": run_id}
