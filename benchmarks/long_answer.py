@@ -45,9 +45,8 @@ def official(url: str, word: Optional[str] = None) -> Costs:
 
 def ours(url: str, word: Optional[str] = None) -> Costs:
     """In lgsync's ways; to be asked of a process of its own. Tokens are ``word``, or short and numbered."""
-    from lgsync.transports.websocket import WebSocketTransport
-
     from lgsync import Client
+    from lgsync.transports.websocket import WebSocketTransport
 
     Client(url).threads.create()  # loads what the first call loads
 

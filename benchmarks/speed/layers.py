@@ -33,13 +33,12 @@ def layers(_url: str, quick: bool) -> List[Finding]:
 
 def costs(rounds: int) -> Dict[str, float]:
     """By layer, microseconds of CPU for an event; asked of a worker."""
-    from lgsync.transports.chunked import Chunks
-    from lgsync.transports.framing import Framer, parse_fields
-    from lgsync.transports.protocol import Translator
-
     from lgsync import MessageAccumulator
     from lgsync.codec import decode
     from lgsync.policy import Policy
+    from lgsync.transports.chunked import Chunks
+    from lgsync.transports.framing import Framer, parse_fields
+    from lgsync.transports.protocol import Translator
 
     body = b"".join(run_frames("text", _CHUNKS, _MODES, True).each)
     reads = [body[at : at + _READ] for at in range(0, len(body), _READ)]

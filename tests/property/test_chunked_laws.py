@@ -8,6 +8,7 @@ from typing import Any, Iterable, List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lgsync.transports.chunked import Chunks
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

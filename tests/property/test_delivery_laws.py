@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from inmemory_server import NothingYet, Server
-from lgsync.transports import sse
 
 from lgsync import delivery as delivery_module
 from lgsync.cursor import Cursor, Place
@@ -21,6 +20,7 @@ from lgsync.parts import StreamPart
 from lgsync.policy import Policy
 from lgsync.rest import Rest
 from lgsync.transport import RunJoin, RunStart
+from lgsync.transports import sse
 
 URL = "http://server"
 MODES = ("custom", "updates")

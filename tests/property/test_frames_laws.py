@@ -10,12 +10,13 @@ from typing import Any, List, Tuple
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from lgsync.transports.frames import Intake
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
+
+from lgsync.transports.frames import Intake
 
 LONGEST = 70_000
 

@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsync.transports.framing import Framer
 
 from lgsync.parts import StreamPart
+from lgsync.transports.framing import Framer
 
 CAPTURES = pathlib.Path(__file__).parents[1] / "data" / "captures"
 RECORDING = (CAPTURES / "agent" / "v1-combined.sse").read_bytes()[:4000]

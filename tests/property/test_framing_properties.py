@@ -7,11 +7,11 @@ from typing import List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsync.transports.framing import Framer
 from whatwg import interpret
 
 from lgsync.codec import decode
 from lgsync.parts import StreamPart, Undecoded
+from lgsync.transports.framing import Framer
 
 FIELDS = b"data|data:|data: |event|event:|event: |id|id:|id: |retry:|retry: 10|: heartbeat|x: y"
 VALUES = b'values|end|1|{}|{"a":[1,2]}|"text"| |:|\0|\x1c|\xff|\xe2\x82|\xe2\x80\xa8|\xef\xbb\xbf'

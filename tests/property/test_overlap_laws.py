@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inmemory_server import EPOCH, Server
-from lgsync.transports import sse
 
 from lgsync.parts import StreamPart
 from lgsync.transport import RunJoin
+from lgsync.transports import sse
 
 #: Milliseconds between parts, often of the same millisecond; and between a join's steps.
 gaps = st.sampled_from([0.0, 0.0, 0.1, 0.1, 0.4, 1.0, 2.0, 700.0])

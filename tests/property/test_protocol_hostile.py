@@ -11,12 +11,12 @@ import pytest
 from event_tape import Tape, captured, captures, human, told, translated
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsync.transports.commands import protocol_error
-from lgsync.transports.enveloped import Enveloped, is_envelope
 
 from lgsync.errors import APIStatusError
 from lgsync.parts import StreamPart
 from lgsync.transport import RunJoin
+from lgsync.transports.commands import protocol_error
+from lgsync.transports.enveloped import Enveloped, is_envelope
 
 MODES = [["messages-tuple", "updates"], ["messages", "custom"], ["values"]]
 

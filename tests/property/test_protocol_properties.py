@@ -7,9 +7,9 @@ from typing import Any, Dict, List
 from event_tape import Tape, ai, told, translated
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lgsync.transports.protocol import Translator, root_event, run_of
 
 from lgsync.accumulate import MessageAccumulator
+from lgsync.transports.protocol import Translator, root_event, run_of
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

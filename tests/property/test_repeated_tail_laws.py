@@ -7,10 +7,10 @@ from typing import Any, Iterator, List
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from lgsync.transports import repeated_tail
-from lgsync.transports.repeated_tail import RepeatedTail
 
 from lgsync.codec import decode
+from lgsync.transports import repeated_tail
+from lgsync.transports.repeated_tail import RepeatedTail
 
 # Texts that could be taken for the end of a message, or for its metadata.
 TEXTS = st.text(max_size=8) | st.sampled_from(

@@ -14,7 +14,6 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Ty
 import pytest
 from called import Lgsync
 from langgraph_server import ROOT, Gate, dev_server
-from lgsync.transports.websocket import WebSocketTransport
 from rawserver import until
 from witness import GREETING
 
@@ -28,6 +27,7 @@ from lgsync import (
 )
 from lgsync.cursor import Cursor
 from lgsync.testing import FaultProxy
+from lgsync.transports.websocket import WebSocketTransport
 
 both_transports = pytest.mark.parametrize("transport", ["sse", "websocket"])
 

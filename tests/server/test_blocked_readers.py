@@ -9,11 +9,11 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
 import pytest
 from langgraph_server import Gate
-from lgsync.transports.websocket import WebSocketTransport
 from witness import GREETING
 
 from lgsync import Client, ClientClosed, RunStream
 from lgsync.testing import Fault, FaultProxy, HalfOpen, Stall, Status
+from lgsync.transports.websocket import WebSocketTransport
 
 both_transports = pytest.mark.parametrize("transport", ["sse", "websocket"])
 every_way = pytest.mark.parametrize("way", ["close", "cancel", "detach"])

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import pytest
-from lgsync.transports import RecordingTransport, ReplayTransport
 from normal_form import normal_list
 from witness import GREETING
 
 from lgsync import Client, RunError
+from lgsync.transports import RecordingTransport, ReplayTransport
 
 TRANSPORTS = ("sse", "websocket")
 

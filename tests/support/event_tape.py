@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from lgsync.transports.protocol import Translator, root_event, run_of
-
 from lgsync.accumulate import Message, MessageAccumulator
 from lgsync.parts import StreamPart
+from lgsync.transports.protocol import Translator, root_event, run_of
 
 __all__ = ["CAPTURES", "Tape", "ai", "captured", "captured_state", "captures", "human", "told", "translated"]
 

@@ -12,12 +12,11 @@ from collections import deque
 from email.utils import formatdate
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Union
 
-from lgsync.transports._hiding import Secrets
-from lgsync.transports.sse import JoinedSource, SSESource
-
 from lgsync.errors import ConnectionLost, LgsyncError
 from lgsync.parts import StreamPart
 from lgsync.transport import Capabilities, PartSource, Response, RunJoin, RunStart, Timeout, Transport
+from lgsync.transports._hiding import Secrets
+from lgsync.transports.sse import JoinedSource, SSESource
 
 __all__ = ["EPOCH", "NothingYet", "Published", "Server", "Wire"]
 

@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
-from lgsync.transports import RecordingTransport, ReplayTransport
-
 from lgsync.errors import LgsyncError
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, Timeout, Transport, TransportConfig
+from lgsync.transports import RecordingTransport, ReplayTransport
 
 __all__ = ["CONFIG", "opened", "played", "recording", "replaying", "seen"]
 

@@ -22,13 +22,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from lgsync.transports.websocket import WebSocketTransport
 from rawserver import PATIENCE
 from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from lgsync.transport import RunJoin, RunStart, Timeout, TransportConfig
+from lgsync.transports.websocket import WebSocketTransport
 
 __all__ = ["RUN", "THREAD", "Asked", "Peer", "ThreadServer"]
 

@@ -7,10 +7,10 @@ import tracemalloc
 from typing import Iterable, List, Optional, Tuple
 
 import pytest
-from lgsync.transports import framing
-from lgsync.transports.framing import Framer
 
 from lgsync.parts import StreamPart, Undecoded
+from lgsync.transports import framing
+from lgsync.transports.framing import Framer
 
 CAPTURES = pathlib.Path(__file__).parents[1] / "data" / "captures"
 

@@ -9,14 +9,14 @@ from typing import Any, List
 import pytest
 import requests
 from event_tape import Tape
-from lgsync.transports import run_calls
-from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, answer
 from thread_server import RUN, THREAD, ThreadServer
 
 from lgsync import Client
 from lgsync.errors import ConnectionLost, EventTooLarge, NotFoundError, ResponseError
 from lgsync.transport import RunJoin, RunStart, Timeout, TransportConfig
+from lgsync.transports import run_calls
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -10,7 +10,6 @@ import zlib
 from typing import Any, Callable, Dict, List, Optional, Type
 
 import pytest
-from lgsync.transports.sse import SSETransport
 from memory import MIB, flood, reader_of
 from rawserver import EVENT_STREAM, PATIENCE, Connection, RawServer, answer, tls_contexts
 
@@ -23,6 +22,7 @@ from lgsync.errors import (
     ResponseError,
 )
 from lgsync.transport import PartSource, RunJoin, RunStart, Timeout, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -16,8 +16,6 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 import pytest
 import requests
 from event_tape import Tape
-from lgsync.transports import connection as connections
-from lgsync.transports.connection import Connection, Target, open_connection
 from memory import MIB, flood, reader_of
 from rawserver import PATIENCE, RawServer
 from rawserver import Connection as Wire
@@ -41,6 +39,8 @@ from lgsync.errors import (
     UnprocessableEntityError,
 )
 from lgsync.transport import Timeout
+from lgsync.transports import connection as connections
+from lgsync.transports.connection import Connection, Target, open_connection
 
 pytestmark = pytest.mark.usefixtures("hurried", "no_leaks")
 

@@ -11,12 +11,12 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 import requests
-from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, answer
 
 from lgsync import Client
 from lgsync.closing import Closing
 from lgsync.transport import RunJoin, Timeout, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

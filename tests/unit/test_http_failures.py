@@ -15,7 +15,6 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional, Type
 import pytest
 import requests
 import responses
-from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
 
 from lgsync import Client
@@ -28,6 +27,7 @@ from lgsync.errors import (
     LgsyncError,
 )
 from lgsync.transport import Timeout, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -7,11 +7,11 @@ from typing import Any, ContextManager
 
 import pytest
 import responses
-from lgsync.transports.sse import SSETransport
 from rawserver import Connection, RawServer, answer
 
 from lgsync.errors import ResponseError
 from lgsync.transport import RunStart, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

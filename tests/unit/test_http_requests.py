@@ -11,13 +11,13 @@ from typing import Any, ContextManager, Dict, List, Optional
 
 import pytest
 import requests
-from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, answer, tls_contexts
 
 from lgsync.closing import Closing
 from lgsync.errors import ClientClosed, ConfigurationError
 from lgsync.paths import segment
 from lgsync.transport import Response, RunStart, Timeout, Transport, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

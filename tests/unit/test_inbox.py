@@ -6,6 +6,7 @@ import threading
 from typing import List
 
 import pytest
+
 from lgsync.transports.inbox import Inbox
 
 PATIENCE = 10.0

@@ -7,12 +7,12 @@ from typing import Any, List, Optional, Tuple
 
 import pytest
 from inmemory_server import EPOCH, Server
-from lgsync.transports import sse
-from lgsync.transports.overlap import MISSING, NEW, REPEATED, UNSURE, Overlap
 
 from lgsync.errors import ConnectionFailed, ConnectionLost, NotFoundError
 from lgsync.parts import StreamPart
 from lgsync.transport import RunJoin
+from lgsync.transports import sse
+from lgsync.transports.overlap import MISSING, NEW, REPEATED, UNSURE, Overlap
 
 
 def part(id_: Optional[str], data: Any = "x") -> StreamPart:

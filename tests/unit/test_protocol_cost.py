@@ -7,9 +7,10 @@ import tracemalloc
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-import lgsync.transports.protocol
 import pytest
 from event_tape import Tape, ai, human, told, translated
+
+import lgsync.transports.protocol
 from lgsync.transports.attribution import Scopes
 from lgsync.transports.drafts import Draft
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from event_tape import Tape, human, translated
-from lgsync.transports.protocol import Translator, root_event, run_of
 
 from lgsync.parts import StreamPart
+from lgsync.transports.protocol import Translator, root_event, run_of
 
 
 def test_the_running_run_is_announced_as_metadata() -> None:

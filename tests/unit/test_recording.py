@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional
 import pytest
 import requests
 import responses
-from lgsync.transports import RecordingTransport
 from rawserver import PATIENCE, until
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, run_answers, state
 from taped import CONFIG, recording, replaying, seen
@@ -21,6 +20,7 @@ from lgsync import Client, ConfigurationError
 from lgsync.parts import StreamPart
 from lgsync.recording import Call, Given, Opened, read
 from lgsync.transport import RunJoin, RunStart, TransportConfig
+from lgsync.transports import RecordingTransport
 
 START = RunStart(THREAD, {"assistant_id": "agent", "input": {"messages": []}})
 KEY = "lsv2_pt_planted-key/+1234"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import pytest
-from lgsync.transports import RecordingTransport, ReplayTransport
 from rawserver import PATIENCE
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, run_answers, state
 from taped import CONFIG, played, recording, replaying, seen
@@ -25,6 +24,7 @@ from lgsync import (
 )
 from lgsync.parts import StreamPart, Undecoded
 from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout, TransportConfig
+from lgsync.transports import RecordingTransport, ReplayTransport
 
 PARTS = [StreamPart("custom", number, f"{number // 2 + 1}-0") for number in range(10)]
 START = RunStart(THREAD, {"assistant_id": "agent", "input": {"n": 1}})

@@ -11,9 +11,6 @@ import traceback
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 import pytest
-from lgsync.transports._hiding import Secrets
-from lgsync.transports.connection import Target
-from lgsync.transports.http import _Call
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port
 from requests.structures import CaseInsensitiveDict
 from thread_server import THREAD, Peer, ThreadServer
@@ -25,6 +22,9 @@ from lgsync.policy import Policy
 from lgsync.rest import CallSettings, Rest
 from lgsync.run_wait import RunWait
 from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout
+from lgsync.transports._hiding import Secrets
+from lgsync.transports.connection import Target
+from lgsync.transports.http import _Call
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.full]
 

@@ -7,12 +7,12 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from event_tape import Tape, ai, human, told
-from lgsync.transports.sse import SSETransport
 from rawserver import Connection, RawServer
 
 from lgsync.errors import ConnectionLost
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, RunJoin, Timeout, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import responses
-from lgsync.transports.sse import SSETransport
 from rawserver import Connection, RawServer, Request, answer
 
 from lgsync.errors import APIStatusError, ConfigurationError, NotFoundError, RateLimitError, ResponseError
 from lgsync.transport import PartSource, RunJoin, RunStart, TransportConfig, resolve
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -13,7 +13,6 @@ from typing import Any, Callable, List, Optional
 
 import pytest
 import responses
-from lgsync.transports.sse import SSETransport
 from rawserver import PATIENCE, Connection, RawServer, tls_contexts, until
 from requests.adapters import HTTPAdapter
 
@@ -27,6 +26,7 @@ from lgsync.errors import (
 )
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, Quiet, RunJoin, RunStart, Timeout, TransportConfig
+from lgsync.transports.sse import SSETransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -11,8 +11,6 @@ import threading
 from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 import pytest
-from lgsync.transports.sse import SSETransport
-from lgsync.transports.websocket import WebSocketTransport
 from rawserver import PATIENCE, Connection, RawServer, until
 from scripted import THREAD, ScriptedTransport
 from thread_sources import ThreadScript, ThreadTransport, part
@@ -35,6 +33,8 @@ from lgsync.errors import (
 from lgsync.parts import StreamPart, Undecoded
 from lgsync.thread_events import ThreadEvents
 from lgsync.transport import PartSource, ThreadJoin, Timeout, TransportConfig
+from lgsync.transports.sse import SSETransport
+from lgsync.transports.websocket import WebSocketTransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
-from lgsync.transports import run_calls
 from rawserver import PATIENCE
 from thread_server import RUN, ThreadServer
 
 from lgsync.errors import ClientClosed, ConfigurationError, ResponseError, UnsupportedByTransport
 from lgsync.transport import PartSource, RunStart
+from lgsync.transports import run_calls
 
 ONE = {"id": "i1", "value": {"q": "sure?"}}
 TWO = {"id": "i2", "value": "really?"}

@@ -14,9 +14,6 @@ from typing import Any, Callable, Type
 import pytest
 import requests
 from event_tape import Tape
-from lgsync.transports import websocket
-from lgsync.transports.connection import Target, open_connection
-from lgsync.transports.websocket import WebSocketTransport
 from rawserver import PATIENCE, Connection, RawServer, answer, refused_port, tls_contexts
 from thread_server import RUN, THREAD, ThreadServer
 from websockets.sync.client import ClientConnection
@@ -37,6 +34,9 @@ from lgsync.errors import (
     UnsupportedByTransport,
 )
 from lgsync.transport import RunJoin, Timeout, TransportConfig, resolve
+from lgsync.transports import websocket
+from lgsync.transports.connection import Target, open_connection
+from lgsync.transports.websocket import WebSocketTransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -8,8 +8,6 @@ from typing import Any, Dict, List
 
 import pytest
 from event_tape import Tape, ai, human
-from lgsync.transports import run_calls
-from lgsync.transports.websocket import WebSocketTransport
 from thread_server import RUN, THREAD, ThreadServer
 
 from lgsync.errors import (
@@ -22,6 +20,8 @@ from lgsync.errors import (
 )
 from lgsync.parts import StreamPart
 from lgsync.transport import PartSource, Quiet, RunJoin, Timeout, TransportConfig
+from lgsync.transports import run_calls
+from lgsync.transports.websocket import WebSocketTransport
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
