@@ -23,8 +23,7 @@ _LONGEST = len(str(GREATEST))
 def decode(text: Union[bytes, bytearray, str], *, strict: bool = False) -> Any:
     """Decode JSON text; raises ValueError if it is none. NaN and infinities are let pass unless ``strict``."""
     try:
-        # Only keys come again and again: to look for each value among those seen takes longer than to make it.
-        return from_json(text, allow_inf_nan=not strict, cache_strings="keys")
+        return from_json(text, allow_inf_nan=not strict)
     except ValueError:
         # pydantic_core refuses lone surrogates, which Python servers can send; the standard library takes them.
         try:
