@@ -268,6 +268,8 @@ class ByteStream:
         #: time.monotonic() of the last bytes, or of the answer's head.
         self.last_activity = time.monotonic()
         self._answer = answer
+        # Whoever takes it out is the one to close it.
+        self._unreleased = [answer]
         self._chunked = ChunkedBody.of(answer.raw)
         self._pieces: Optional[Iterator[bytes]] = None
         # As it was set last; not known yet.
@@ -374,7 +376,9 @@ class ByteStream:
             self._release()
 
     def _release(self) -> None:
-        self._answer.close()
+        # Two threads that close at once: the slower one would close the connection when it serves another call already.
+        with contextlib.suppress(IndexError):
+            self._unreleased.pop().close()
 
 
 def dated(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -648,3 +648,16 @@ def test_closing_frees_a_reader_that_waits_for_a_beat() -> None:
         assert list(stream.source) == []
         assert time.monotonic() - begun < PATIENCE / 2
         closing.join()
+
+
+def test_two_threads_that_close_at_once_close_the_connection_once() -> None:
+    with Stream(body_of(b"data: 1\n\n", end="open")) as stream:
+        assert next(stream.source).data == 1
+        answer = stream.source._stream._answer  # type: ignore[attr-defined]
+        closed: List[int] = []
+        close, answer.close = answer.close, lambda: (closed.append(threading.get_ident()), close())
+        reader = threading.Thread(target=lambda: list(stream.source))
+        reader.start()
+        stream.source.close()
+        reader.join(PATIENCE)
+        assert len(closed) == 1
