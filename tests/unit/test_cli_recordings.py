@@ -133,14 +133,28 @@ def test_what_is_no_file_is_recorded_into_as_it_is(lgsync) -> None:
 def left(tmp_path: Path):
     """A recording of a run that its program left, while it was at work."""
     file = tmp_path / "left.jsonl"
-    never = threading.Event()
     hello = as_events(METADATA, chunk("Hello!")).body
-    stream = Answer(200, hello, "text/event-stream", beats=[(never, b"")])
-    with SmallServer({**thread_routes(stream), ("POST", "/cancel"): as_json({})}) as server:
-        with started("record", "agent", "hi", "-o", str(file), "--url", server.url) as command:
-            command.see("Hello!")
-            command.signal(signal.SIGINT)
-            assert command.end() == 130
+    ticks, over = [threading.Event() for _ in range(300)], threading.Event()
+    # As servers do: a Ctrl-C that comes just before a wait begins is heard only when that wait ends.
+    stream = Answer(200, hello, "text/event-stream", beats=[(tick, b": heartbeat\r\n\r\n") for tick in ticks])
+
+    def beat() -> None:
+        for tick in ticks:
+            tick.set()
+            if over.wait(0.3):
+                return
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        with SmallServer({**thread_routes(stream), ("POST", "/cancel"): as_json({})}) as server:
+            with started("record", "agent", "hi", "-o", str(file), "--url", server.url) as command:
+                command.see("Hello!")
+                command.signal(signal.SIGINT)
+                assert command.end() == 130
+    finally:
+        over.set()
+        beating.join()
     return file
 
 
