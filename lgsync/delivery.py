@@ -247,7 +247,7 @@ class Delivery:
         while taken and not self._ready:
             item = self._judged(taken.popleft())
             if item is not None:
-                items.append((item, self._policy.place if self._at is None else self._at))
+                items.append((item, self.place))
                 if type(item) is Gap:
                     break
         return items
