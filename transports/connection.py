@@ -298,6 +298,11 @@ class Connection:
                     self._leave()
                 elif left <= _GLANCE_SECONDS and deadline is not None:
                     raise
+            except websockets_errors.ConnectionClosed:
+                # The thread that read the socket may have brought this after somebody had closed; now it is over.
+                with contextlib.suppress(EOFError):
+                    return self._socket.inbox.get(0)
+                raise
 
     def ping(self) -> threading.Event:
         """Ask the server for a sign of life; the event is set when it comes."""

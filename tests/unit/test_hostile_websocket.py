@@ -41,6 +41,8 @@ from lgsync.errors import (
 from lgsync.transport import Timeout
 from lgsync.transports import connection as connections
 from lgsync.transports.connection import Connection, Target, open_connection
+from lgsync.transports.frames import Messages
+from lgsync.transports.inbox import Inbox
 
 pytestmark = pytest.mark.usefixtures("hurried", "no_leaks")
 
@@ -439,6 +441,27 @@ def test_a_message_may_come_in_pieces_with_pings_between_them() -> None:
         assert received(connection) == [{"a": "é"}]
 
 
+def test_frames_are_given_though_the_thread_that_reads_the_socket_brings_them_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given_up = threading.Event()
+    put, close = Inbox.put, Inbox.close
+
+    def put_late(inbox: Inbox, messages: Messages) -> None:
+        assert given_up.wait(PATIENCE)
+        put(inbox, messages)
+
+    def give_up(inbox: Inbox) -> None:
+        close(inbox)
+        given_up.set()
+
+    monkeypatch.setattr(Inbox, "put", put_late)
+    monkeypatch.setattr(Inbox, "close", give_up)
+    with connected(sending(frame(TEXT, b"{}") + closing(1000))) as connection:
+        assert received(connection) == [{}]
+        assert connection.close_code == 1000
+
+
 @pytest.mark.parametrize(
     ("fields", "kind", "status"),
     [
@@ -467,7 +490,9 @@ def test_an_error_that_answers_nothing_is_the_error_of_its_status(
 # Floods of what is no message
 
 
-def test_a_flood_of_pings_is_answered_and_the_frames_among_them_are_given() -> None:
+def test_a_flood_of_pings_is_answered_and_the_frames_among_them_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The answers take their time.
+    monkeypatch.setattr(connections, "_GLANCE_SECONDS", PATIENCE)
     counted: List[int] = []
     over = threading.Event()
 
