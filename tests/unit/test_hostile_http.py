@@ -369,15 +369,20 @@ def coded(encoding: str, data: bytes) -> Script:
     return saying(head(fields), data)
 
 
+def gzipped(data: bytes) -> bytes:
+    """The same bytes whenever it is called: they name the test."""
+    return gzip.compress(data, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("encoding", "data"),
     [
-        ("gzip", gzip.compress(PART + PART)),
-        ("x-gzip", gzip.compress(PART + PART)),
-        ("GZIP", gzip.compress(PART + PART)),
-        ("gzip", gzip.compress(PART) + gzip.compress(PART)),
+        ("gzip", gzipped(PART + PART)),
+        ("x-gzip", gzipped(PART + PART)),
+        ("GZIP", gzipped(PART + PART)),
+        ("gzip", gzipped(PART) + gzipped(PART)),
         ("deflate", zlib.compress(PART + PART)),
-        ("deflate, gzip", gzip.compress(zlib.compress(PART + PART))),
+        ("deflate, gzip", gzipped(zlib.compress(PART + PART))),
         ("identity", PART + PART),
         ("", PART + PART),
     ],
@@ -391,7 +396,7 @@ def test_an_encoding_that_is_known_is_read(encoding: str, data: bytes) -> None:
     ("encoding", "data"),
     [
         ("gzip", PART),
-        ("gzip", gzip.compress(PART)[:-10] + b"\0" * 10),
+        ("gzip", gzipped(PART)[:-10] + b"\0" * 10),
         ("deflate", PART),
         ("gzip", b"\x1f\x8b\xff" + b"\0" * 100),
         ("gzip, gzip, gzip, gzip, gzip, gzip, gzip", PART),
