@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from typing import List
+from typing import Iterator, List
 
 import pytest
 from rich.console import Console
@@ -39,9 +39,12 @@ def texts(text: str) -> List[str]:
 
 
 @pytest.fixture
-def screen() -> MarkdownScreen:
+def screen() -> Iterator[MarkdownScreen]:
     console = Console(file=io.StringIO(), force_terminal=True, width=60, height=20, highlight=False)
-    return MarkdownScreen(console, io.StringIO())
+    screen = MarkdownScreen(console, io.StringIO())
+    yield screen
+    # It draws in a thread of its own for as long as it writes.
+    screen.end()
 
 
 def written(screen: MarkdownScreen) -> str:
