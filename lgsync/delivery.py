@@ -382,7 +382,7 @@ class Delivery:
         except LgsyncError as exc:
             if self._deadline.passed:
                 raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
-            if isinstance(start, RunStart):
+            if isinstance(start, RunStart) and isinstance(exc, (ConnectionLost, DeadlineExceeded)):
                 raise may_have_started(exc, self.thread_id) from exc
             raise
         self.thread_id, self.run_id = source.thread_id, source.run_id
@@ -755,9 +755,7 @@ class _Away(PartSource):
 
 
 def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncError:
-    """The error of a request that starts a run; if its answer was lost, it says what nobody can know."""
-    if not isinstance(error, (ConnectionLost, DeadlineExceeded)):
-        return error
+    """The error of a request that starts a run, and whose answer was lost: it says what nobody can know."""
     look = f"look with client.runs.list({thread_id!r}) before you start another" if thread_id else "nobody can tell"
     return error.saying(f"A run may have begun all the same: {look}")
 

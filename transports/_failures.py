@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import socket
 import ssl
+import sys
 from typing import Iterator, List, Optional, Set, Type, TypeVar
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ def translated(url: str, timeout: Optional[Timeout] = None, *, reading: bool = F
 
     ``url`` is what the message names; ``reading`` says that the answer has begun.
     """
+    handled = sys.exc_info()[1]
     try:
         yield
     except LgsyncError:
@@ -70,7 +72,19 @@ def translated(url: str, timeout: Optional[Timeout] = None, *, reading: bool = F
                 f"No request can be made to {url}: this URL, or that of a proxy in HTTP_PROXY, HTTPS_PROXY or "
                 f"ALL_PROXY, cannot be read ({type(exc).__name__})"
             ) from None
-        raise (_while_reading(url, exc) if reading else _while_asking(url, timeout, exc)) from exc
+        failure = _while_reading(url, exc) if reading else _while_asking(url, timeout, exc)
+        raise failure from _shown_alone(exc, handled)
+
+
+def _shown_alone(exc: E, handled: Optional[BaseException]) -> E:
+    """``exc`` without the exceptions that it was made of, each of which a traceback would print: its text quotes them.
+
+    ``handled`` is what the caller was just handling, and stays.
+    """
+    if isinstance(exc, (requests.RequestException, urllib3_errors.HTTPError)):
+        exc.__cause__, exc.__context__ = None, handled
+        exc.__suppress_context__ = False
+    return exc
 
 
 def _while_reading(url: str, exc: BaseException) -> LgsyncError:

@@ -207,7 +207,7 @@ def _handshake_translated(target: Target, timeout: Timeout, line: RequestLine) -
         raise ConfigurationError(f"Cannot connect to {url} through the proxy of the environment: {exc}") from exc
     except ConnectionLost as exc:
         # Nothing is started by a handshake, so one that breaks has changed nothing.
-        raise ConnectionFailed(str(exc), url=url) from exc
+        raise ConnectionFailed(str(exc), url=url) from exc.__cause__
 
 
 @contextlib.contextmanager

@@ -145,7 +145,7 @@ class RunCalls:
                 run_id = self._resumed_run(params, before)
             except ConnectionFailed as exc:
                 # The command has arrived, and must not be taken for one that may be sent again.
-                raise ConnectionLost(str(exc), url=exc.url) from exc
+                raise ConnectionLost(str(exc), url=exc.url) from exc.__cause__
         if run_id is None:
             raise ResponseError(
                 f"{url} took {method}, but no run of thread {self.thread_id} shows that it was started by it. Look at "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -46,7 +47,18 @@ def failure_of(url: str, kind: Type[LgsyncError], **options: Any) -> LgsyncError
     assert url + "/threads" in str(caught.value)
     assert "in-the-query" not in str(caught.value)
     assert caught.value.__cause__ is not None
+    # The library's exception alone is shown as the cause, and before it what was being handled at the time.
+    assert chain_of(caught.value)[2:] == chain_of(sys.exc_info()[1])
     return caught.value
+
+
+def chain_of(error: Optional[BaseException]) -> List[BaseException]:
+    """The errors whose tracebacks are printed, the last of them first."""
+    chain = []
+    while error is not None:
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return chain
 
 
 # No connection
@@ -349,6 +361,41 @@ def test_an_earlier_failure_that_is_being_handled_does_not_colour_the_next() -> 
             raise requests.exceptions.ReadTimeout("an older one")
         except requests.exceptions.ReadTimeout:
             failure_of(server.url, ConnectionLost)
+
+
+def test_a_failure_that_is_being_handled_is_shown_before_the_next() -> None:
+    earlier = KeyError("the user's own")
+    with transport_to(f"http://127.0.0.1:{refused_port()}") as transport, pytest.raises(ConnectionFailed) as caught:
+        try:
+            raise earlier
+        except KeyError:
+            transport.request("GET", "/threads")
+    assert [type(one) for one in chain_of(caught.value)] == [
+        ConnectionFailed,
+        requests.exceptions.ConnectionError,
+        KeyError,
+    ]
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.threads.create(),
+        lambda client: client.runs.stream("t", "agent", input={}),
+        lambda client: client.runs.wait("t", "agent", input={}),
+        lambda client: client.runs.join_stream("t", "r"),
+    ],
+)
+def test_a_server_that_is_not_there_costs_a_script_two_tracebacks(
+    transport: str, call: Callable[[Client], Any]
+) -> None:
+    url = f"http://127.0.0.1:{refused_port()}"
+    with Client(url, transport=transport) as client, pytest.raises(ConnectionFailed) as caught:
+        call(client)
+    printed = "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
+    assert printed.count("Traceback (most recent call last)") == 2
+    assert str(caught.value.__cause__) not in ("", str(caught.value))
 
 
 @pytest.mark.parametrize(
