@@ -329,6 +329,14 @@ _ADVICE: Dict[int, str] = {
 }
 
 _FROM_A_PROXY = "That came as a web page: it seems that a proxy in between has answered, not the LangGraph server."
+_FROM_ANOTHER_SERVER = (
+    "That came as a web page, which no LangGraph server sends: check its host and port, and that the URL holds the "
+    "API's path prefix if it has one. Or a proxy has answered."
+)
+
+# What web servers say to a path or a method that they do not know.
+_UNKNOWN_THERE = (400, 404, 405, 500, 501)
+
 _SAID_CHARS = 500
 
 _EXISTS = 'Choose another id, or pass if_exists="do_nothing" to take what is there, if it is yours.'
@@ -347,6 +355,11 @@ def _advice(status: int, said: str) -> Optional[str]:
     return _ADVICE.get(status)
 
 
+def _advice_on_a_page(status: int) -> Tuple[Optional[str], ...]:
+    """By likelihood: a URL that leads to another web server, or a proxy before the right one."""
+    return (_FROM_ANOTHER_SERVER,) if status in _UNKNOWN_THERE else (_FROM_A_PROXY, _advice(status, ""))
+
+
 def status_error(
     status: int,
     *,
@@ -361,8 +374,8 @@ def status_error(
     detail = words_of(body)
     said = detail if len(detail) <= _SAID_CHARS else f"{detail[:_SAID_CHARS]}…"
     message = f"{method} {url} failed with status {status}" + (f": {said}" if said else "")
-    page = _FROM_A_PROXY if isinstance(body, str) and is_page(body) else None
-    for advice in (page, _advice(status, "" if page else said)):
+    page = isinstance(body, str) and is_page(body)
+    for advice in _advice_on_a_page(status) if page else (_advice(status, said),):
         if advice:
             message = f"{message.rstrip('.')}. {advice}"
     return cls(

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Iterator
 from uuid import uuid4
 
+from ..bodies import is_page
 from ..errors import APIStatusError, ConfigurationError, ConflictError, LgsyncError
 from .codes import USAGE, of_error
 
@@ -35,7 +36,10 @@ def check_graph(client: Client, graph: str) -> None:
     """Raise ConfigurationError for a graph that is not among those which the server names."""
     try:
         found = client.assistants.search(limit=1000)
-    except APIStatusError:
+    except APIStatusError as exc:
+        if isinstance(exc.body, str) and is_page(exc.body):
+            # That is no LangGraph server.
+            raise
         # Not everyone may list them; whether there is this one, the first run tells.
         return
     graphs = sorted({str(one.graph_id) for one in found})

@@ -174,7 +174,7 @@ def _server(client: Client, settings: Settings) -> Iterator[Finding]:
         yield Finding("server", WRONG, f"there is no LangGraph API at this address ({_short(exc)})", advice)
         return
     except LgsyncError as exc:
-        advice = "Is this the server's address, with its path prefix if it has one? A web page means a proxy answered."
+        advice = "Is this the server's address, with its path prefix if it has one? Or a proxy has answered."
         yield Finding("server", WRONG, _short(exc), advice)
         return
     versions = [f"version {info.get('version') or 'not told'}"]

@@ -167,6 +167,15 @@ def test_a_web_page_is_told_in_words_and_a_proxy_blamed(page: str, detail: str) 
     assert "</" not in str(error)
 
 
+@pytest.mark.parametrize("status", [400, 404, 405, 500, 501])
+def test_a_web_page_of_another_web_server_asks_for_the_url_first(status: int) -> None:
+    error = refusal(status, b"<title>No</title>", "text/html")
+    assert str(error) == (
+        f"GET {URL} failed with status {status}: No. That came as a web page, which no LangGraph server sends: "
+        "check its host and port, and that the URL holds the API's path prefix if it has one. Or a proxy has answered."
+    )
+
+
 def test_a_web_page_in_another_character_set_is_read_in_that() -> None:
     page = "<title>Zugriff verweigert: für Sie</title>".encode("latin-1")
     assert refusal(403, page, 'text/html; charset="ISO-8859-1"').detail == "Zugriff verweigert: für Sie"

@@ -173,6 +173,14 @@ def test_a_graph_that_is_not_there_is_refused_at_the_start(lgsync):
     assert ended == (2, "", told)
 
 
+def test_another_web_server_is_told_at_the_start(lgsync):
+    page = Answer(404, b"<title>Not here</title>", "text/html")
+    with SmallServer({("POST", "/assistants/search"): page}) as server:
+        ended = lgsync("chat", "agent", "--url", server.url)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Not here. That came as a web page, which no LangGraph server sends" in ended.err
+
+
 @pytest.mark.parametrize("name", ["agent", OTHER])
 def test_a_graph_and_an_assistant_that_are_there_are_talked_to(lgsync, name):
     routes = {**thread_routes(saying("Hello!")), ("POST", "/assistants/search"): as_json(GRAPHS)}
