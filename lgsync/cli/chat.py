@@ -11,7 +11,7 @@ import click
 from ..errors import ConfigurationError, LgsyncError
 from .advice import words_of
 from .answers import Instead, answers_to
-from .codes import CTRL_C, DONE, of_outcome
+from .codes import CTRL_C, DONE, PAUSED, of_outcome
 from .history import messages_in, show_messages, write_messages
 from .narrate import clean
 from .new_thread import check_graph, new_id, stream_on_new_thread
@@ -90,7 +90,7 @@ class Chat:
         self._saved: Set[Path] = set()
         self._commands: Dict[str, Callable[[str], None]] = {
             "/thread": self._thread,
-            "/new": lambda _: self.open(None),
+            "/new": lambda _: self._go_to(None),
             "/history": lambda _: self._history(),
             "/retry": lambda _: self._retry(),
             "/answer": lambda _: self._ask(),
@@ -102,14 +102,24 @@ class Chat:
         #: How the last run ended; None if there was none, or if it was stopped.
         self.outcome: Optional[str] = None
 
+    @property
+    def code(self) -> int:
+        """The exit code for how things stand: that of the last run, or of a question that stays open."""
+        if self._pending:
+            return PAUSED
+        return DONE if self.outcome is None else of_outcome(self.outcome)
+
     def open(self, thread_id: Optional[str]) -> None:
-        """Go on on that thread, or on a new one."""
+        """Go on on that thread, or on a new one; what it waits for is asked by :meth:`begin`."""
         if thread_id is None:
             opened, self._pending = new_id(), []
         else:
             opened, self._pending = thread_id, list(self._client.threads.get_state(thread_id).interrupts)
         self._thread_id, self._is_new = opened, thread_id is None
         self._screen.line(f"{self._assistant} on thread {opened} · /help for commands, Ctrl-D leaves")
+
+    def begin(self) -> None:
+        """Ask what the thread waits for, if it does."""
         self._ask(unasked=True)
 
     def take(self, line: str) -> None:
@@ -194,9 +204,13 @@ class Chat:
 
     # -- commands -----------------------------------------------------------------------------------------------
 
+    def _go_to(self, thread_id: Optional[str]) -> None:
+        self.open(thread_id)
+        self.begin()
+
     def _thread(self, thread_id: str) -> None:
         if thread_id:
-            self.open(thread_id)
+            self._go_to(thread_id)
         else:
             self._screen.line(self._thread_id)
 
@@ -235,9 +249,12 @@ class Chat:
 
 def at_the_terminal(chat: Chat, screen: Screen) -> int:
     """What goes wrong is told, and the chat goes on."""
-    leaving = False
+    begun = leaving = False
     while True:
         try:
+            if not begun:
+                begun = True
+                chat.begin()
             line = _read(screen)
             leaving = False
             if line is None:
@@ -257,15 +274,17 @@ def at_the_terminal(chat: Chat, screen: Screen) -> int:
 
 def _from_a_pipe(chat: Chat, screen: Screen) -> int:
     try:
+        chat.begin()
         while True:
             line = _read(screen)
             if line is None:
-                return DONE if chat.outcome is None else of_outcome(chat.outcome)
+                break
             chat.take(line)
             if chat.outcome == "cancelled":
-                return of_outcome(chat.outcome)
+                break
     except Leave:
-        return DONE
+        pass
+    return chat.code
 
 
 def _read(screen: Screen) -> Optional[str]:

@@ -8,15 +8,17 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Optional
 
 import click
 
 from ..errors import ConfigurationError, ConnectionFailed
 from .answers import answers_to
 from .codes import FAILED_RUN
+from .new_thread import new_id, stream_on_new_thread
 from .options import Settings, example, settings_options
 from .render import Screen, snippet
 from .screens import screen_for
@@ -149,7 +151,7 @@ class _Conversation:
         self._plan = plan
         self._screen = screen
         self._view = RunView(plan.form, screen)
-        self._thread_id = client.threads.create().thread_id
+        self._thread_id = new_id()
         self._interrupts: List[Any] = []
         self._seconds = 0.0
         self._first: Optional[float] = None
@@ -157,13 +159,14 @@ class _Conversation:
     def hold(self) -> str:
         """Stream the run, and what follows each answer; returns the last outcome."""
         self._screen.user(self._plan.message)
-        outcome = self._turn(input={"messages": [{"role": "user", "content": self._plan.message}]})
+        question = {"messages": [{"role": "user", "content": self._plan.message}]}
+        outcome = self._turn(partial(stream_on_new_thread, self._client), input=question)
         while outcome == "interrupted" and self._interrupts:
             answer = answers_to(self._screen, self._interrupts)
             if answer is None:
                 self._screen.line(f"No answer: thread {self._thread_id} stays paused, and can be resumed later.")
                 break
-            outcome = self._turn(command={"resume": answer})
+            outcome = self._turn(self._client.runs.stream, command={"resume": answer})
         return outcome
 
     def measured(self) -> str:
@@ -174,9 +177,9 @@ class _Conversation:
             parts.append(f"the first after {self._first:.1f} s")
         return " · ".join([*parts, f"{self._seconds:.1f} s"])
 
-    def _turn(self, **step: Any) -> str:
+    def _turn(self, begin: Callable[..., Any], **step: Any) -> str:
         started = time.monotonic()
-        with self._client.runs.stream(self._thread_id, self._plan.assistant, **step, **self._view.options) as run:
+        with begin(self._thread_id, self._plan.assistant, **step, **self._view.options) as run:
             for _ in self._view.show(run):
                 if self._first is None:
                     self._first = time.monotonic() - started

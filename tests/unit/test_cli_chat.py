@@ -14,6 +14,7 @@ from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, t
 from lgsync.cli import chat
 from lgsync.cli.chat import at_the_terminal
 from lgsync.cli.render import Screen
+from lgsync.errors import RunError
 
 OTHER = "44444444-4444-4444-4444-444444444444"
 METADATA = ("metadata", {"run_id": RUN, "attempt": 1})
@@ -70,9 +71,20 @@ def paused_chat(lgsync: Any, stdin: str, *streams: Answer) -> Tuple[Any, List[Di
         return lgsync("chat", "agent", "--url", server.url, stdin=f"go\n{stdin}"), sent_to(server)[1:]
 
 
-def test_a_question_can_be_left_by_quitting(lgsync):
+def test_a_question_can_be_left_by_quitting_and_the_exit_code_tells_that_it_stays_open(lgsync):
     ended, sent = paused_chat(lgsync, "/quit\nmore\n")
-    assert (ended.code, sent) == (0, [])
+    assert (ended.code, sent) == (3, [])
+
+
+def test_quitting_has_the_exit_code_of_the_last_run(lgsync):
+    ended, sent = paused_chat(lgsync, "yes\n/quit\n", saying("Done."))
+    assert (ended.code, len(sent)) == (0, 1)
+
+
+@pytest.mark.parametrize("stdin", ["", "/quit\n"])
+def test_a_thread_that_is_opened_and_stays_paused_is_exit_code_3(lgsync, stdin):
+    with SmallServer(thread_routes(state={"interrupts": [QUESTION]})) as server:
+        assert lgsync("chat", "agent", "--thread", THREAD, "--url", server.url, stdin=stdin).code == 3
 
 
 def test_help_is_shown_at_a_question_which_is_then_asked_again(lgsync):
@@ -296,6 +308,15 @@ class Keyboard(Screen):
 )
 def test_ctrl_c_at_the_prompt_leaves_only_when_it_comes_twice(happens, code):
     said: List[str] = []
-    talk: Any = SimpleNamespace(take=said.append)
+    talk: Any = SimpleNamespace(begin=lambda: None, take=said.append)
     assert at_the_terminal(talk, Keyboard(*happens)) == code
     assert said == [line for line in happens if isinstance(line, str)]
+
+
+@pytest.mark.parametrize("raised", [chat.Leave(), RunError("the run failed"), KeyboardInterrupt()])
+def test_at_a_terminal_the_first_question_of_a_thread_is_left_as_every_other(raised):
+    def asked() -> None:
+        raise raised
+
+    talk: Any = SimpleNamespace(begin=asked)
+    assert at_the_terminal(talk, Keyboard(None)) == 0

@@ -11,7 +11,7 @@ import sys
 from typing import Any, Callable, Optional
 
 import pytest
-from small_server import SmallServer, as_json
+from small_server import THREAD, SmallServer, as_json
 
 from lgsync import errors
 from lgsync._version import version
@@ -74,6 +74,17 @@ def test_without_click_one_line_says_how_to_install_it(lgsync, monkeypatch):
     ended = lgsync("--help")
     assert (ended.code, ended.out) == (2, "")
     assert re.fullmatch(r"lgsync: [^\n]*click, which is not installed: pip install 'lgsync\[cli\]'[^\n]*\n", ended.err)
+
+
+def test_a_demo_that_is_refused_leaves_no_thread(lgsync):
+    refused = as_json({"detail": "Assistant 'nobody' not found"}, 404)
+    routes = {("POST", "/threads"): as_json({"thread_id": THREAD}), ("POST", "/runs/stream"): refused}
+    with SmallServer({**routes, ("DELETE", ""): as_json({})}) as server:
+        ended = lgsync("demo", "--url", server.url, "--assistant", "nobody")
+        (made,) = [asked.body["thread_id"] for asked in server.asked if asked.path == "/threads"]
+        assert server.paths("DELETE") == [f"/threads/{made}"]
+    assert ended.code == 2
+    assert "'nobody'" in ended.err
 
 
 def test_help_of_the_demo_explains_every_option_and_ends_with_examples(lgsync):
