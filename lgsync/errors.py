@@ -339,6 +339,9 @@ _UNKNOWN_THERE = (400, 404, 405, 500, 501)
 
 _SAID_CHARS = 500
 
+# What a server says of a failure whose words it does not pass on.
+_KEPT_BACK = ("", "An internal error occurred")
+
 _EXISTS = 'Choose another id, or pass if_exists="do_nothing" to take what is there, if it is yours.'
 
 
@@ -388,7 +391,13 @@ def run_error(failure: Any, *, thread_id: Optional[str], run_id: Optional[str] =
     fields: Mapping[str, Any] = failure if isinstance(failure, dict) else {"message": failure}
     error, detail = _optional_text(fields.get("error")), str(fields.get("message") or "")
     said = ": ".join(word for word in (error, detail) if word) or "the server did not say why"
+    if detail in _KEPT_BACK:
+        said += ". The server's log has the traceback"
     run = f"Run {run_id}" if run_id else "The run"
     return RunError(
-        f"{run} on thread {thread_id} failed: {said}", error=error, detail=detail, thread_id=thread_id, run_id=run_id
+        f"{run} on thread {thread_id} failed: {said}",
+        error=error,
+        detail=detail,
+        thread_id=thread_id,
+        run_id=run_id,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-__all__ = ["UNFINISHED", "failure_in", "interrupts_in"]
+__all__ = ["UNFINISHED", "failed_task", "failure_in", "interrupts_in"]
 
 #: The statuses of a run that has not ended.
 UNFINISHED = ("pending", "running")
@@ -26,15 +26,20 @@ def interrupts_in(state: Mapping[str, Any]) -> List[Dict[str, Any]]:
 
 def failure_in(state: Mapping[str, Any]) -> Tuple[Optional[str], str]:
     """The class and the text of what failed, from the repr that the failed task keeps; None and "" if none tells."""
-    for task in _tasks(state):
-        text = str(task.get("error") or "")
-        found = _EXCEPTION.match(text)
-        if found:
-            return found["name"], found["message"]
-        if text:
-            name = _NAME.match(text)
-            return (name[0] if name else None), text
-    return None, ""
+    task = failed_task(state)
+    if task is None:
+        return None, ""
+    text = str(task["error"])
+    found = _EXCEPTION.match(text)
+    if found:
+        return found["name"], found["message"]
+    name = _NAME.match(text)
+    return (name[0] if name else None), text
+
+
+def failed_task(state: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
+    """The first task that failed, which has an ``error``; None if there is none."""
+    return next((task for task in _tasks(state) if task.get("error")), None)
 
 
 def _tasks(state: Mapping[str, Any]) -> List[Dict[str, Any]]:

@@ -181,7 +181,7 @@ class Chat:
         options = {**self._for_graph, **step, **self._view.options}
         try:
             with interrupted_once(), self._begun(**options) as run:
-                for _ in self._view.show(run):
+                for _ in self._view.show(run, self._client):
                     pass
         except KeyboardInterrupt:
             self._view.stop()

@@ -180,7 +180,7 @@ class _Conversation:
     def _turn(self, begin: Callable[..., Any], **step: Any) -> str:
         started = time.monotonic()
         with begin(self._thread_id, self._plan.assistant, **step, **self._view.options) as run:
-            for _ in self._view.show(run):
+            for _ in self._view.show(run, self._client):
                 if self._first is None:
                     self._first = time.monotonic() - started
             self._seconds += time.monotonic() - started

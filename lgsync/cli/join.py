@@ -38,5 +38,6 @@ def command(
     with settings.client() as client:
         return show_to_the_end(
             view,
+            client,
             lambda: client.runs.join_stream(thread, run, on_close=on_close, **narrowed),  # type: ignore[arg-type]
         )

@@ -82,7 +82,7 @@ def _without_server(speed: Optional[float]) -> Dict[str, Any]:
 def _show(view: RunView, client: Client, run: _Run) -> int:
     """Show one run, and tell how it failed, if it did: the others come all the same."""
     try:
-        return show_to_the_end(view, partial(_opened, client, run.request))
+        return show_to_the_end(view, client, partial(_opened, client, run.request))
     except LgsyncError as exc:
         early = run.left and isinstance(exc, NotRecorded)
         told = "the recording ends here, before its run did" if early else words_of(exc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar
 
 import click
 
@@ -17,6 +17,9 @@ from .screens import is_terminal, screen_for
 from .show import FORMATS, RunView
 from .signals import interrupted_once
 from .telling import tell
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 __all__ = ["assistant_argument", "format_option", "given", "input_of", "run_options", "show_to_the_end", "view_for"]
 
@@ -80,12 +83,12 @@ def view_for(settings: Settings, form: Optional[str], modes: Any = ()) -> RunVie
     return RunView(chosen, screen_for(beside=data, plain=chosen == "text", color=settings.color), modes)
 
 
-def show_to_the_end(view: RunView, opened: Callable[[], Any], graph: str = "") -> int:
+def show_to_the_end(view: RunView, client: Client, opened: Callable[[], Any], graph: str = "") -> int:
     """Open a run's stream, show it to its end, and return the exit code. Of ``graph`` a question can be answered."""
     with interrupted_once():
         try:
             with opened() as run:
-                for _ in view.show(run):
+                for _ in view.show(run, client):
                     pass
         except (KeyboardInterrupt, LgsyncError):
             view.stop()

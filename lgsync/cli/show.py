@@ -6,12 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Sequence, Tuple
 
 from ..errors import LgsyncError
+from .failed_node import failures_located
 from .narrate import FINISHED, Ended, Narrator, Note, Piece, Said, clean
 from .outage import outages_told
 from .render import Screen, json_line, part_text
 
 if TYPE_CHECKING:
     from ..accumulate import Message
+    from ..client import Client
     from ..run_stream import RunStream
 
 __all__ = ["FORMATS", "GUIDE", "RunView"]
@@ -50,12 +52,20 @@ class RunView:
         needed = {"stream_mode": ["messages-tuple", "updates", *self._modes]} if self._modes else {}
         return {"stream_subgraphs": True, **needed}
 
-    def show(self, run: RunStream) -> Iterator[None]:
-        """Show ``run`` to its end; a step for each thing that was shown. Raises what the run raises."""
-        with outages_told() as outages:
-            for _ in self._show(run):
-                outages.over()
-                yield
+    def show(self, run: RunStream, client: Client) -> Iterator[None]:
+        """Show ``run`` to its end; a step for each thing that was shown. Raises what the run raises.
+
+        ``client`` is asked where a run failed.
+        """
+        try:
+            with outages_told() as outages, failures_located(client):
+                for _ in self._show(run):
+                    outages.over()
+                    yield
+        except LgsyncError as exc:
+            if self._form == "json":
+                _tell_event("error", error=type(exc).__name__, message=str(exc))
+            raise
 
     def stop(self) -> None:
         """Show what is held back still, of a run that is shown no further."""
@@ -81,17 +91,12 @@ class RunView:
 
     def _json(self, run: RunStream) -> Iterator[None]:
         _tell_event("run", thread_id=run.thread_id, run_id=run.run_id)
-        try:
-            views = self._views(run)
-            for name, item in views:
-                if name != "messages":
-                    _tell_event(name, data=item)
-                else:
-                    _tell_message(item)
-                yield
-        except LgsyncError as exc:
-            _tell_event("error", error=type(exc).__name__, message=str(exc))
-            raise
+        for name, item in self._views(run):
+            if name != "messages":
+                _tell_event(name, data=item)
+            else:
+                _tell_message(item)
+            yield
         for interrupt in run.interrupts:
             _tell_event("interrupt", id=interrupt.id, value=interrupt.value)
         _tell_event("end", outcome=run.outcome, usage=run.usage)

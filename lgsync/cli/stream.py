@@ -68,7 +68,7 @@ def run_once(
             _check_paused(client, str(thread))
         every: Dict[str, Any] = {**view.options, **step, **given(options)}
         begin = partial(client.runs.stream, thread) if thread else partial(stream_on_new_thread, client, new_id())
-        return show_to_the_end(view, lambda: begin(graph, **every), graph)
+        return show_to_the_end(view, client, lambda: begin(graph, **every), graph)
 
 
 @click.command(

@@ -67,6 +67,19 @@ def test_exit_codes_tell_a_paused_run_and_a_failed_one(lgsync: Lgsync, server_ur
 
 
 @transports
+def test_a_failure_is_told_with_its_node_and_what_the_server_kept_back(
+    lgsync: Lgsync, server_url: str, demo_url: str, transport: str
+) -> None:
+    failed = lgsync("stream", "err", "hello", "--url", server_url, "--transport", transport)
+    assert failed.err.endswith("failed: ValueError: model blew up half way. It was raised in node 'bad'\n")
+    # An agent that looks at the last message, and a run without any.
+    failed = lgsync("stream", "agent", "{}", "--url", demo_url, "--transport", transport)
+    assert failed.code == 4
+    assert "The server's log has the traceback. In node 'agent' it raised IndexError('list index" in failed.err
+    assert events(failed.out)[-1]["message"] in failed.err
+
+
+@transports
 def test_parts_are_the_events_of_the_guide(lgsync: Lgsync, server_url: str, transport: str) -> None:
     ended = lgsync("stream", "agent", "hi", "--url", server_url, "--transport", transport, "--format", "parts")
     blocks = ended.out.split("\n\n")

@@ -307,12 +307,60 @@ def test_each_outage_is_told_once(capsys):
     assert capsys.readouterr().err.count("connection lost") == 2
 
 
+KEPT_BACK = ("error", {"error": "IndexError", "message": "An internal error occurred"})
+AT_AGENT = {
+    "metadata": {"run_id": RUN},
+    "tasks": [{"name": "other"}, {"name": "agent", "error": "IndexError('list index\\nout of range')"}],
+}
+
+
+def run_that_fails(lgsync: Any, state: Any, *failure: Any, more: Any = None) -> Any:
+    routes = thread_routes(as_events(METADATA, *failure), state=state, status="error")
+    with SmallServer({**(more or {}), **routes}) as server:
+        return lgsync("stream", "agent", "{}", "--thread", THREAD, "--url", server.url)
+
+
+def test_a_failure_that_the_server_keeps_to_itself_is_told_from_the_threads_state(lgsync):
+    ended = run_that_fails(lgsync, AT_AGENT, KEPT_BACK)
+    told = (
+        f"Run {RUN} on thread {THREAD} failed: IndexError: An internal error occurred. The server's log has the "
+        "traceback. In node 'agent' it raised IndexError('list index\\nout of range')"
+    )
+    assert (ended.code, ended.err) == (4, f"lgsync: {told}\n")
+    assert lines(ended.out)[-1] == {"event": "error", "error": "RunError", "message": told}
+
+
+def test_a_failure_in_words_is_told_with_its_node_alone(lgsync):
+    ended = run_that_fails(lgsync, AT_AGENT, ("error", {"error": "IndexError", "message": "list index\nout of range"}))
+    assert ended.err.endswith("failed: IndexError: list index out of range. It was raised in node 'agent'\n")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {**AT_AGENT, "metadata": {"run_id": "another"}},
+        {**AT_AGENT, "metadata": None},
+        {**AT_AGENT, "tasks": [{"name": "agent"}]},
+        {**AT_AGENT, "tasks": []},
+        {**AT_AGENT, "tasks": "none"},
+    ],
+)
+def test_a_state_that_tells_nothing_of_the_failure_adds_nothing_to_it(lgsync, state):
+    ended = run_that_fails(lgsync, state, FAILED[-1])
+    assert (ended.code, ended.err) == (4, f"lgsync: Run {RUN} on thread {THREAD} failed: ValueError: boom\n")
+
+
+def test_a_failure_is_told_also_where_the_state_is_refused(lgsync):
+    ended = run_that_fails(lgsync, {}, FAILED[-1], more={("GET", "/state"): as_json({"detail": "no"}, 403)})
+    assert (ended.code, ended.err) == (4, f"lgsync: Run {RUN} on thread {THREAD} failed: ValueError: boom\n")
+
+
 def test_a_tool_call_that_was_broken_off_is_no_text(capsys):
     calling = chunk("Well", tool_call_chunks=[{"name": "look", "args": '{"x": "San Fr', "id": "c", "index": 0}])
     view = RunView("text", Screen(sys.stdout, sys.stdin))
     with SmallServer(thread_routes(as_events(METADATA, calling))) as server, Client(server.url) as client:
         with client.runs.stream(THREAD, "agent", on_close="continue", **view.options) as run:
-            next(view.show(run))
+            next(view.show(run, client))
             view.stop()
     assert capsys.readouterr().out == "Well\n"
 
