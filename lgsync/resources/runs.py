@@ -125,7 +125,8 @@ class RunsClient:
     - ``durability``: "async", "sync" or "exit". ``after_seconds``: start later. ``webhook``: called at the end.
     - ``on_completion`` for a run without a thread: "delete" or "keep" the one that it was given.
     - ``on_run_created`` is called with ``{"run_id": …, "thread_id": …}`` once the server has taken the run.
-    - ``strict_resume``: refuse an answer to an interrupt that is not pending.
+    - ``strict_resume``: the run fails (``UnknownInterruptError``) if it answers, by its id, an interrupt that is not
+      pending. A server whose ``info().flags`` do not name it runs all the same: the answer is ignored.
 
     A field left at None is not sent. ``headers``, ``params``, ``timeout`` and ``deadline`` are for the one call, and
     for what is asked about its run; ``deadline`` is in seconds, and bounds all of it, the stream too.

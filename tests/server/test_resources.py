@@ -191,3 +191,24 @@ def test_the_final_list_is_the_threads_and_the_result_its_state(server_url: str,
         stored = one.threads.get_state(thread_id).values
     assert listed == [(m["id"], m["type"]) for m in stored["messages"]]
     assert result == stored
+
+
+@pytest.mark.parametrize("thread", ["paused", "over"])
+def test_a_strict_answer_to_an_interrupt_that_is_not_pending_fails_or_is_ignored_as_the_server_says(
+    client: Client, thread: str
+) -> None:
+    thread_id = client.threads.create().thread_id
+    client.runs.wait(thread_id, "hitl", input=GREETING)
+    asked = client.threads.get_state(thread_id).interrupts
+    if thread == "over":
+        client.runs.wait(thread_id, "hitl", command={"resume": {asked[0].id: "yes"}}, strict_resume=True)
+    before = client.threads.get_state(thread_id)
+    with client.runs.stream(thread_id, "hitl", command={"resume": {"0" * 32: "no"}}, strict_resume=True) as run:
+        if client.info().flags.get("strict_resume"):
+            with pytest.raises(RunError, match="UnknownInterruptError"):
+                run.wait()
+        else:
+            assert run.wait() == ("interrupted" if thread == "paused" else "success")
+    after = client.threads.get_state(thread_id)
+    assert (after.values, after.interrupts) == (before.values, before.interrupts)
+    assert (thread == "paused") == bool(after.interrupts)
