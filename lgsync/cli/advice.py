@@ -12,6 +12,8 @@ __all__ = ["words_of"]
 
 _RESUME = re.compile(r"If the run goes on, client\.runs\.resume\(error\.cursor\).*")
 
+_ASSISTANTS = re.compile(r"If '.*' is a graph, client\.assistants\.search\(graph_id='.*'\) finds its assistants")
+
 _OPTIONS = {
     "raise timeout=…": "raise --timeout",
     "Choose another port": "Choose another one with --port",
@@ -24,6 +26,7 @@ def words_of(error: BaseException) -> str:
     if _is_about_a_thread(error):
         return f"{ended(str(error))} lgsync threads ls lists the threads"
     text = _RESUME.sub(lambda _: _join(error), str(error))
+    text = _ASSISTANTS.sub("lgsync assistants ls lists the graphs and assistants", text)
     for python, option in _OPTIONS.items():
         text = text.replace(python, option)
     return text

@@ -178,7 +178,7 @@ class Chat:
 
     def _run(self, **step: Any) -> None:
         self.outcome = None
-        options = {**self._for_graph, **step, **self._view.options}
+        options = {**self._for_graph, **step, **self._view.options_on(self._client)}
         try:
             with interrupted_once(), self._begun(**options) as run:
                 for _ in self._view.show(run, self._client):

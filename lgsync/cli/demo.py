@@ -179,7 +179,8 @@ class _Conversation:
 
     def _turn(self, begin: Callable[..., Any], **step: Any) -> str:
         started = time.monotonic()
-        with begin(self._thread_id, self._plan.assistant, **step, **self._view.options) as run:
+        options = {**step, **self._view.options_on(self._client)}
+        with begin(self._thread_id, self._plan.assistant, **options) as run:
             for _ in self._view.show(run, self._client):
                 if self._first is None:
                     self._first = time.monotonic() - started

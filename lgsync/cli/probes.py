@@ -35,6 +35,8 @@ __all__ = ["NOTE", "OK", "WRONG", "Finding", "findings"]
 OK, NOTE, WRONG = "ok", "note", "wrong"
 
 _CONNECT_SECONDS = 5.0
+# So often servers send a heartbeat.
+_BEAT_SECONDS = 5.0
 # All at once within this time, though the run took longer: somebody has kept it back.
 _TOGETHER_SECONDS = 0.1
 
@@ -331,7 +333,9 @@ def _no_heartbeat(client: Client, wait: float) -> Finding:
     if info.get("langgraph_js_version") or info.get("context") == "js":
         seen = "JavaScript servers send none, so this does not tell whether streams are kept back"
         return Finding("heartbeats", NOTE, seen, "--graph NAME measures a run.")
-    seen = f"none came within {wait:g} s, and servers send one every 5 s"
+    seen = f"none came within {wait:g} s, and servers send one every {_BEAT_SECONDS:g} s"
+    if wait <= _BEAT_SECONDS:
+        return Finding("heartbeats", NOTE, seen, "Wait for longer to find out: --wait 12.")
     return Finding("heartbeats", WRONG, seen, _BUFFERS)
 
 

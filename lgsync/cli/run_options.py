@@ -62,8 +62,9 @@ def input_of(text: Optional[str]) -> Any:
     if text is None:
         return None
     said = sys.stdin.read() if text == "-" else text
-    if text == "-" and not said.strip():
-        raise ConfigurationError("Standard input was empty, and INPUT - says that the input comes from there")
+    if not said.strip():
+        from_there = "Standard input was empty, and INPUT - says that the input comes from there"
+        raise ConfigurationError(from_there if text == "-" else "INPUT is empty: say something, or send a JSON object")
     if said.lstrip().startswith("{"):
         try:
             return json.loads(said)

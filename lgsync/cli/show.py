@@ -44,13 +44,15 @@ class RunView:
     def output_tokens(self) -> int:
         return self._narrator.output_tokens
 
-    @property
-    def options(self) -> Dict[str, Any]:
+    def options_on(self, client: Client) -> Dict[str, Any]:
         """How a run has to be streamed to be shown."""
         if self._show == self._parts:
             return {"stream_mode": list(self._modes) or ["messages"]}
-        needed = {"stream_mode": ["messages-tuple", "updates", *self._modes]} if self._modes else {}
-        return {"stream_subgraphs": True, **needed}
+        # What messages and questions come with, if it has to be asked for by name.
+        carried = client.transport.capabilities
+        beside = [mode for mode in carried.default_modes if mode in carried.stream_modes]
+        modes = {"stream_mode": list(dict.fromkeys((*beside, *self._modes)))} if self._modes else {}
+        return {"stream_subgraphs": True, **modes}
 
     def show(self, run: RunStream, client: Client) -> Iterator[None]:
         """Show ``run`` to its end; a step for each thing that was shown. Raises what the run raises.

@@ -66,8 +66,9 @@ def run_once(
     with settings.client(transport) as client:
         if resume is not None:
             _check_paused(client, str(thread))
-        every: Dict[str, Any] = {**view.options, **step, **given(options)}
-        begin = partial(client.runs.stream, thread) if thread else partial(stream_on_new_thread, client, new_id())
+        every: Dict[str, Any] = {**view.options_on(client), **step, **given(options)}
+        on_new = thread is None
+        begin = partial(stream_on_new_thread, client, new_id()) if on_new else partial(client.runs.stream, thread)
         return show_to_the_end(view, client, lambda: begin(graph, **every), graph)
 
 

@@ -10,6 +10,7 @@ import pytest
 from rawserver import RawServer, refused_port, tls_contexts
 from small_server import THREAD, Answer, Asked, SmallServer, as_events, as_json, thread_routes
 
+from lgsync.cli import probes
 from lgsync.cli.probes import judged
 
 BEAT = b": heartbeat\r\n\r\n"
@@ -41,8 +42,9 @@ def routes(**changed: Any) -> Dict[Any, Any]:
 
 
 @pytest.fixture
-def doctor(lgsync):
-    """Asks for JSON; gives the exit code, and the findings by their name."""
+def doctor(lgsync, monkeypatch):
+    """Asks for JSON; gives the exit code, and the findings by their name. Waits less long than one must in earnest."""
+    monkeypatch.setattr(probes, "_BEAT_SECONDS", 0.1)
 
     def examine(url: str, *argv: str) -> Any:
         ended = lgsync("doctor", "--url", url, "--json", "--wait", "0.3", *argv)
@@ -150,6 +152,14 @@ def test_heartbeats_that_are_kept_back_are_told(doctor):
         code, found = doctor(server.url)
     assert (code, list(wrong(found))) == (1, ["heartbeats"])
     assert "proxy_buffering off" in found["heartbeats"]["advice"]
+
+
+def test_heartbeats_that_are_not_waited_for_are_no_finding(doctor, monkeypatch):
+    monkeypatch.setattr(probes, "_BEAT_SECONDS", 5.0)
+    with SmallServer(routes(beats=stream((threading.Event(), BEAT)))) as server:
+        code, found = doctor(server.url)
+    assert (code, found["heartbeats"]["state"]) == (0, "note")
+    assert "--wait" in found["heartbeats"]["advice"]
 
 
 def test_a_stream_whose_head_is_kept_back_is_told(doctor):

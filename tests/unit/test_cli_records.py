@@ -118,6 +118,14 @@ def test_with_yes_each_deletion_is_told_and_the_first_failure_ends_it(lgsync, se
     assert server.paths("DELETE") == ["/threads/a", "/threads/gone"]
 
 
+def test_a_graph_that_is_not_there_is_told_with_a_command_that_lists_them(lgsync):
+    refused = as_json({"detail": "Invalid assistant ID: must be a UUID"}, 422)
+    with SmallServer({("GET", "/assistants/nope/graph"): refused}) as server:
+        ended = lgsync("graph", "nope", "--url", server.url)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith("must be a UUID. lgsync assistants ls lists the graphs and assistants\n")
+
+
 def test_a_graph_is_drawn_and_given_as_mermaid_and_as_json(lgsync, server):
     argv = ["graph", ASSISTANT, "--url", server.url]
     assert "│ a │" in lgsync(*argv).out

@@ -108,6 +108,19 @@ def test_the_modes_that_are_asked_for_are_shown_as_json_too(lgsync):
     assert {"event": "values", "data": values[1]} in lines(ended.out)
 
 
+@pytest.mark.parametrize("mode", ["values", "messages-tuple", "custom"])
+def test_on_every_transport_only_modes_that_it_carries_are_asked_for_beside_the_named_one(mode):
+    view = RunView("json", Screen(sys.stdout, sys.stdin), [mode])
+    for transport in ("sse", "websocket"):
+        with Client("http://nowhere.test", transport=transport) as client:
+            asked = view.options_on(client)["stream_mode"]
+            carried = client.transport.capabilities
+        assert mode in asked
+        assert len(set(asked)) == len(asked)
+        assert set(asked) - {mode} <= carried.stream_modes
+        assert set(carried.default_modes) & carried.stream_modes <= set(asked)
+
+
 @pytest.mark.parametrize(
     ("argv", "stdin", "sent"),
     [
@@ -191,6 +204,9 @@ def test_the_environment_names_the_server(lgsync, monkeypatch):
     [
         (["agent"], "INPUT is missing"),
         (["agent", "-"], "Standard input was empty"),
+        (["agent", ""], "INPUT is empty"),
+        (["agent", " \n"], "INPUT is empty"),
+        (["agent", "hi", "--thread", ""], "thread_id is empty"),
         (["agent", '{"a"'], "is not JSON"),
         (["agent", "hi", "--resume", "x"], "--resume answers a paused run"),
         (["agent", "hi", "--config", "[1]"], "no object"),
@@ -359,7 +375,7 @@ def test_a_tool_call_that_was_broken_off_is_no_text(capsys):
     calling = chunk("Well", tool_call_chunks=[{"name": "look", "args": '{"x": "San Fr', "id": "c", "index": 0}])
     view = RunView("text", Screen(sys.stdout, sys.stdin))
     with SmallServer(thread_routes(as_events(METADATA, calling))) as server, Client(server.url) as client:
-        with client.runs.stream(THREAD, "agent", on_close="continue", **view.options) as run:
+        with client.runs.stream(THREAD, "agent", on_close="continue", **view.options_on(client)) as run:
             next(view.show(run, client))
             view.stop()
     assert capsys.readouterr().out == "Well\n"
