@@ -8,6 +8,7 @@ import re
 from typing import IO, TYPE_CHECKING, Any, ContextManager, List, Mapping, NamedTuple, Optional, Sequence
 
 from .narrate import Called, Calling, Ended, Note, Piece, Returned, Said, call_text, clean
+from .typed import typed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,7 +144,7 @@ class Screen:
         """Read what the user says next; None at the end of input."""
         self.end()
         self._write("> ")
-        text = self._answers.readline()
+        text = typed(self._answers.readline)
         if not (text and self._answers.isatty()):
             self._write(text.rstrip("\n") + "\n")
         self._line_entered()
@@ -189,7 +190,7 @@ class Screen:
             if hint and self._answers.isatty():
                 self.line(f"({hint})")
             self._write("your answer: ")
-            text = self._answers.readline()
+            text = typed(self._answers.readline)
             if not (text and self._answers.isatty()):
                 self._write(text.rstrip("\n") + "\n")
             self._line_entered()
@@ -307,7 +308,7 @@ class TerminalScreen(Screen):
         # It must be told what takes no room on the line.
         start, stop = ("\001\x1b[1;32m\002", "\001\x1b[0m\002") if self._console.color_system else ("", "")
         try:
-            text: Optional[str] = input(f"{start}> {stop}")
+            text: Optional[str] = typed(lambda: input(f"{start}> {stop}"))
         except EOFError:
             self._write("\n")
             text = None

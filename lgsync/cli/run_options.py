@@ -17,6 +17,7 @@ from .screens import is_terminal, screen_for
 from .show import FORMATS, RunView
 from .signals import interrupted_once
 from .telling import tell
+from .typed import typed
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -61,7 +62,7 @@ def input_of(text: Optional[str]) -> Any:
     """A run's input: a JSON object as it is, other text as the user's message; ``-`` is standard input."""
     if text is None:
         return None
-    said = sys.stdin.read() if text == "-" else text
+    said = typed(sys.stdin.read) if text == "-" else typed(lambda: text, "INPUT")
     if not said.strip():
         from_there = "Standard input was empty, and INPUT - says that the input comes from there"
         raise ConfigurationError(from_there if text == "-" else "INPUT is empty: say something, or send a JSON object")

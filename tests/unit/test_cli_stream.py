@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shlex
@@ -17,6 +18,7 @@ from small_server import RUN, THREAD, Answer, SmallServer, as_events, as_json, t
 
 from lgsync import Client
 from lgsync.cli import options, outage, stream
+from lgsync.cli.main import main
 from lgsync.cli.render import Screen, json_line
 from lgsync.cli.show import RunView
 from lgsync.request_log import tell_of_pause
@@ -224,6 +226,23 @@ def test_a_mistake_is_told_before_anything_is_sent(lgsync, argv, says):
         sent = [path for path in server.paths("POST") if path != "/threads"]
     assert (ended.code, ended.out, sent) == (2, "", [])
     assert says in ended.err
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+@pytest.mark.parametrize("command", [["stream", "agent", "-"], ["chat", "agent"]])
+def test_standard_input_in_another_encoding_is_told_and_not_sent(capsys, monkeypatch, command, errors):
+    with SmallServer(thread_routes(as_events(*HELLO))) as server:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"gr\xfc\xdfe\n"), "utf-8", errors))
+        code = main([*command, "--url", server.url])
+        assert not [path for path in server.paths("POST") if path.endswith("/runs/stream")]
+    told = "lgsync: Standard input is no text in utf-8: convert it, for instance with iconv\n"
+    assert (code, capsys.readouterr().err) == (2, told)
+
+
+def test_an_argument_that_is_no_text_is_told_as_such(lgsync):
+    ended = lgsync("stream", "agent", "gr\udcfc\udcdfe", "--url", "http://nowhere.test")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "lgsync: INPUT is no text in utf-8: convert it, for instance with iconv\n"
 
 
 def test_join_shows_the_run_that_is_at_work(lgsync):
