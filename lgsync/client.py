@@ -17,6 +17,7 @@ from .errors import (
     InternalServerError,
     NotFoundError,
     ResponseError,
+    WrongType,
 )
 from .paths import shown_url
 from .resources._options import call_options
@@ -26,7 +27,7 @@ from .resources.http import HTTPClient
 from .resources.runs import RunsClient
 from .resources.store import StoreClient
 from .resources.threads import ThreadsClient
-from .rest import CallSettings, Rest
+from .rest import CallSettings, Rest, named_headers
 from .retry import NEVER, Retry
 from .run_defaults import RunDefaults
 from .tracing import Tracing
@@ -119,6 +120,7 @@ class Client:
         tracing: object = False,
         session: Optional[requests.Session] = None,
     ) -> None:
+        _refuse_strange(session, run_defaults)
         common = _Common(checked(deadline), _budget(reconnect), retries, run_defaults, tracing)
         if isinstance(transport, Transport):
             given = {"url": url, "headers": headers, "session": session}
@@ -268,6 +270,14 @@ def _tracing(tracing: object) -> Tracing:
     return OpenTelemetry(None if tracing is True else tracing)
 
 
+def _refuse_strange(session: object, run_defaults: object) -> None:
+    # A class of the user's own need not be one of requests, but must do what that does.
+    if session is not None and not hasattr(session, "prepare_request"):
+        raise WrongType(f"session must be a requests.Session, not {type(session).__name__}")
+    if not isinstance(run_defaults, RunDefaults):
+        raise WrongType(f"run_defaults must be RunDefaults(…), not {type(run_defaults).__name__}")
+
+
 def _budget(seconds: float) -> float:
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not (number and 0 <= seconds < float("inf")):
@@ -335,9 +345,7 @@ def _headers(api_key: Optional[str], headers: Optional[Mapping[str, str]]) -> Ma
 
 
 def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        if not isinstance(name, str):
-            raise ConfigurationError(f"The name of a header must be text, not {type(name).__name__}")
+    for name, value in named_headers(headers).items():
         if name.lower() == API_KEY_HEADER:
             raise ConfigurationError(f"The header {name!r} is reserved: pass api_key=… to Client instead")
         if not isinstance(value, str):

@@ -11,14 +11,16 @@ from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence, S
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, Union, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, Union, cast
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
 from .errors import ConfigurationError, WrongType
 
-__all__ = ["GREATEST", "LEAST", "Unfit", "plain", "rebuilt"]
+__all__ = ["GREATEST", "LEAST", "Unfit", "checked_mapping", "plain", "rebuilt"]
+
+M = TypeVar("M")
 
 # What JSON has; every other value is taken a step towards these.
 _SCALARS = (str, int, float, type(None))
@@ -317,3 +319,10 @@ def _step(name: str) -> str:
 def _short(name: str) -> str:
     text = repr(name)
     return text if len(text) <= _KEY_CHARS else f"{text[:_KEY_CHARS]}…"
+
+
+def checked_mapping(name: str, value: M, hint: str = "") -> M:
+    """The argument ``name``, if it is a mapping; raises WrongType otherwise."""
+    if not isinstance(value, Mapping):
+        raise WrongType(f"{name} must be a mapping such as a dict, not {type(value).__name__}{hint}")
+    return value

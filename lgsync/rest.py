@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, 
 
 from .answers import data_of, refuse_unless_ok
 from .deadline import Deadline
-from .errors import ConnectionFailed, ConnectionTimeout, LgsyncError
+from .errors import ConnectionFailed, ConnectionTimeout, LgsyncError, WrongType
 from .parsing import parse
+from .plain import checked_mapping
 from .request_log import tell_of_pause
 from .retry import NEVER, Retry
 from .tracing import Tracing
@@ -17,7 +18,7 @@ from .transport import Response, Timeout, Transport
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["CallOptions", "CallSettings", "Rest"]
+__all__ = ["CallOptions", "CallSettings", "Rest", "named_headers"]
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class Rest:
 
     def headers(self, own: Optional[Mapping[str, str]]) -> Mapping[str, str]:
         """The headers of a call that may have some of its ``own``."""
-        return _merged(self.settings.headers, own or _NO_HEADERS)
+        return _merged(self.settings.headers, named_headers(own) if own else _NO_HEADERS)
 
     def call(self, method: str, path: str, **options: Unpack[CallOptions]) -> Any:
         """Make one call; returns the decoded JSON, or None for 204.
@@ -152,6 +153,14 @@ class Rest:
                     raise
                 tell_of_pause(pause, exc)
             time.sleep(pause)
+
+
+def named_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """``headers``, if they are a mapping of names; raises WrongType otherwise."""
+    for name in checked_mapping("headers", headers):
+        if not isinstance(name, str):
+            raise WrongType(f"The name of a header must be text, not {type(name).__name__}")
+    return headers
 
 
 def _merged(headers: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Collection, Dict, Mapping, Optional, Unio
 from ..deadline import checked
 from ..errors import ConfigurationError, WrongType
 from ..paths import segment
+from ..plain import checked_mapping
 from ..rest import CallOptions
 from ..transport import Timeout, TimeoutValue
 
@@ -56,9 +57,7 @@ def call_options(
 
 def params_of(params: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
     """A call's own query; a value may be a list."""
-    if params is not None and not isinstance(params, Mapping):
-        raise WrongType(f"params must be a mapping such as a dict, not {type(params).__name__}; a value may be a list")
-    return params or {}
+    return {} if params is None else checked_mapping("params", params, "; a value may be a list")
 
 
 def timeout_of(timeout: TimeoutValue) -> Optional[Timeout]:
@@ -92,4 +91,11 @@ def plain_checkpoint(checkpoint: Optional[CheckpointLike]) -> Optional[Mapping[s
     """The checkpoint as the server takes it: it refuses the nulls that a model, or an answer, may hold."""
     if checkpoint is None:
         return None
-    return drop_unset(checkpoint if isinstance(checkpoint, Mapping) else checkpoint.model_dump())
+    if isinstance(checkpoint, Mapping):
+        return drop_unset(checkpoint)
+    if not hasattr(checkpoint, "model_dump"):
+        raise WrongType(
+            f"checkpoint must be a checkpoint, as states hold it, or a mapping, not {type(checkpoint).__name__}; "
+            "an id alone is passed as checkpoint_id=…"
+        )
+    return drop_unset(checkpoint.model_dump())

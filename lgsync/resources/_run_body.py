@@ -7,7 +7,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union, get_arg
 
 from ..errors import ConfigurationError, WrongType
 from ..paths import segment
-from ..plain import Unfit, plain
+from ..plain import Unfit, checked_mapping, plain
 from ..schema import DisconnectMode, Durability, IfNotExists, MultitaskStrategy, OnCompletionBehavior
 from ..transport import STREAM_MODES
 from ._options import check_choice, drop_unset, plain_checkpoint
@@ -73,6 +73,10 @@ def run_fields(arguments: Mapping[str, Any], **fields: Any) -> Dict[str, Any]:
     """The same, where no assistant need be named: what is to change of the runs of a schedule."""
     if arguments.get("input") is not None and arguments.get("command") is not None:
         raise ConfigurationError("Give input or command, not both: an answer to an interrupt goes into the command")
+    told = arguments.get("on_run_created")
+    if told is not None and not callable(told):
+        # Found out only when it is called, it would cost a run.
+        raise WrongType(f"on_run_created must be a function, not {type(told).__name__}")
     for name, choices in _CHOICES.items():
         check_choice(name, arguments.get(name), choices)
     named = {field: arguments[name] for name, field in _FIELDS.items() if name in arguments}
@@ -100,10 +104,9 @@ def _mapping(name: str, value: Any) -> Optional[Mapping[str, Any]]:
         taken = plain(value)
     except Unfit:
         taken = None
-    if not isinstance(taken, Mapping):
-        raise WrongType(f"{name} must be a mapping such as a dict, not {type(value).__name__}")
+    fields: Mapping[str, Any] = checked_mapping(name, taken if isinstance(taken, Mapping) else value)
     # Of a class, a field that was never set cannot be told from one that was set to nothing.
-    return {field: held for field, held in taken.items() if held is not None and not _is_empty_tuple(held)}
+    return {field: held for field, held in fields.items() if held is not None and not _is_empty_tuple(held)}
 
 
 def _is_empty_tuple(value: Any) -> bool:

@@ -24,6 +24,7 @@ from typing import (
 from ..errors import ConfigurationError, ResponseError
 from ..parsing import state_as
 from ..paths import segment
+from ..plain import checked_mapping
 from ..policy import Policy
 from ..schema import OnConflictBehavior, PruneStrategy, SortOrder, ThreadSortBy, ThreadStatus, ThreadStreamMode
 from ..thread_events import ThreadEvents
@@ -123,7 +124,10 @@ class ThreadsClient:
         body = drop_empty(
             {
                 "thread_id": None if thread_id is None else checked_id(thread_id, "thread_id"),
-                "metadata": {**(metadata or {}), **({"graph_id": graph_id} if graph_id else {})},
+                "metadata": {
+                    **checked_mapping("metadata", metadata or {}),
+                    **({"graph_id": graph_id} if graph_id else {}),
+                },
                 "if_exists": if_exists,
                 "supersteps": [_superstep(step) for step in supersteps or ()],
                 "ttl": _ttl(ttl),

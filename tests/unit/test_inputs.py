@@ -603,6 +603,40 @@ def test_the_path_begins_with_the_parameter_and_nothing_is_sent(path: str, call:
         assert server.requests == []
 
 
+NO_MAPPING: Any = [("x-team", "a")]
+NO_CALLBACK: Any = "print"
+MISTAKES: List[Tuple[str, Callable[[Client], Any]]] = [
+    ("headers must be a mapping such as a dict, not list", lambda c: c.threads.get(THREAD, headers=NO_MAPPING)),
+    ("headers must be a mapping such as a dict, not list", lambda c: c.with_options(headers=NO_MAPPING)),
+    (
+        "headers must be a mapping such as a dict, not list",
+        lambda c: c.runs.stream(THREAD, "agent", input={}, headers=NO_MAPPING),
+    ),
+    ("The name of a header must be text, not int", lambda c: c.threads.get(THREAD, headers={1: "a"})),
+    ("metadata must be a mapping such as a dict, not list", lambda c: c.threads.create(metadata=NO_MAPPING)),
+    ("checkpoint must be a checkpoint, .* not str; .* checkpoint_id=", lambda c: c.threads.get_state(THREAD, "c1")),
+    (
+        "on_run_created must be a function, not str",
+        lambda c: c.runs.create(THREAD, "agent", on_run_created=NO_CALLBACK),
+    ),
+    ("on_run_created must be a function, not str", lambda c: c.runs.wait(THREAD, "agent", on_run_created=NO_CALLBACK)),
+    (
+        "on_run_created must be a function, not str",
+        lambda c: c.runs.stream(THREAD, "agent", on_run_created=NO_CALLBACK),
+    ),
+    ("run_defaults must be RunDefaults", lambda c: Client("http://nowhere.test", run_defaults={"on_close": "cancel"})),
+    ("session must be a requests.Session, not object", lambda c: Client("http://nowhere.test", session=object())),
+]
+
+
+@pytest.mark.parametrize(("said", "call"), MISTAKES)
+def test_an_argument_of_a_wrong_type_is_named_and_nothing_is_sent(said: str, call: Callable[[Client], Any]) -> None:
+    with RawServer(answer()) as server, Client(server.url) as client:
+        with pytest.raises(WrongType, match=said):
+            call(client)
+        assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("path", "options"),
     [
