@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -35,6 +36,7 @@ _LOG_TAIL = 4000
 _POLL = 0.05
 _STOP_GRACE = 5.0
 _UNUSABLE = 78
+_TAKEN = "another program uses it"
 
 # Standard input is a pipe whose other end is the parent's: its end says that the parent has gone, however it went.
 _LAUNCHER = f"""
@@ -222,7 +224,7 @@ class DevServer:
                 )
             time.sleep(_POLL)
         if "already in use, using port" in self.log_text():
-            raise _port_taken(self.port)
+            raise _no_port(self.port, _TAKEN)
 
     def _early_end(self, status: int) -> Exception:
         if status == _UNUSABLE:
@@ -289,12 +291,15 @@ def _require_free(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
-        except (OSError, OverflowError) as exc:
-            raise _port_taken(port) from exc
+        except OverflowError as exc:
+            raise _no_port(port, "it is no port, which goes up to 65535") from exc
+        except OSError as exc:
+            taken = exc.errno == errno.EADDRINUSE
+            raise _no_port(port, _TAKEN if taken else str(exc.strerror)) from exc
 
 
-def _port_taken(port: int) -> ConfigurationError:
-    return ConfigurationError(f"Port {port} of {_HOST} cannot be had: another program uses it. Choose another port")
+def _no_port(port: int, why: str) -> ConfigurationError:
+    return ConfigurationError(f"Port {port} of {_HOST} cannot be had: {why}. Choose another port")
 
 
 def _answers(port: int) -> bool:

@@ -73,7 +73,12 @@ Environment:
 @click.option("--message", metavar="TEXT", help="What to say to the agent.")
 @click.option("--keep", is_flag=True, help="Let the demo's server go on until Ctrl-C.")
 @click.option(
-    "--port", type=int, default=_YOUR_PORT, show_default=True, metavar="PORT", help="With --keep: the server's port."
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=_YOUR_PORT,
+    show_default=True,
+    metavar="PORT",
+    help="With --keep: the server's port.",
 )
 @settings_options
 def command(settings: Settings, **options: Any) -> int:
@@ -239,7 +244,8 @@ def _start(server: DevServer) -> None:
         server.start()
     except ConfigurationError as exc:
         named = os.environ.get(_PYTHON_VARIABLE)
-        hint = f" ({_PYTHON_VARIABLE} is {named!r})" if named else ""
+        is_about_python = named and not str(exc).startswith("Port ")
+        hint = f" ({_PYTHON_VARIABLE} is {named!r})" if is_about_python else ""
         raise ConfigurationError(f"{exc}{hint}") from exc
     except ConnectionFailed as exc:
         tell(str(exc))

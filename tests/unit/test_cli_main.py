@@ -289,7 +289,14 @@ def test_a_port_that_is_taken_names_the_option(lgsync, monkeypatch):
         ended = lgsync("demo", "--keep", "--port", port)
     assert ended.code == 2
     assert f"Port {port} " in ended.err
-    assert "--port" in ended.err
+    assert ended.err.endswith("another program uses it. Choose another one with --port\n")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x"])
+def test_a_port_that_is_none_is_wrong_usage(lgsync, port):
+    ended = lgsync("demo", "--keep", "--port", port)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Invalid value for '--port'" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -299,8 +300,17 @@ def test_a_taken_port_is_refused(folder: Path) -> None:
 
 
 def test_a_port_that_is_no_port_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"Port 99999 of .* cannot be had"):
+    with pytest.raises(ConfigurationError, match=r"Port 99999 of .* cannot be had: it is no port"):
         build(folder, port=99999).start()
+
+
+def test_a_port_that_is_not_allowed_is_not_called_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    with pytest.raises(ConfigurationError, match="Port 80 of .* cannot be had: Permission denied. Choose another port"):
+        build(folder, port=80).start()
 
 
 def test_a_server_that_went_to_another_port_is_not_taken_for_ready(
