@@ -13,6 +13,7 @@ from .options import Settings, example, seconds, settings_options
 from .probes import OK, Finding, findings
 from .probes import WRONG as IS_WRONG
 from .render import json_line
+from .screens import is_terminal
 
 __all__ = ["command"]
 
@@ -51,8 +52,9 @@ def _tell(settings: Settings, finding: Finding) -> None:
     if settings.json:
         print(json_line(finding._asdict()), flush=True)
         return
-    colored = settings.color and not os.environ.get("NO_COLOR")
-    state = click.style(finding.state.ljust(6), fg=_COLORS.get(finding.state, "yellow") if colored else None)
+    state = finding.state.ljust(6)
+    if settings.color and is_terminal() and not os.environ.get("NO_COLOR"):
+        state = click.style(state, fg=_COLORS.get(finding.state, "yellow"))
     click.echo(f"{state} {finding.check.ljust(13)} {_line(finding.seen)}")
     if finding.advice and finding.state != OK:
         click.echo(f"{' ' * 20} → {_line(finding.advice)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ _COMPLETION = "_LGSYNC_COMPLETE"
 def main(argv: Optional[List[str]] = None) -> int:
     """Run ``lgsync`` with ``argv`` (default: the process's own) and return its exit code."""
     _open_what_is_closed()
+    _write_what_can_be_written()
     if find_spec("click") is None:
         return _say(f"the command line needs click, which is not installed: {INSTALL}", USAGE)
     from click.shell_completion import shell_complete
@@ -45,6 +47,13 @@ def _open_what_is_closed() -> None:
         if getattr(sys, name) is None:
             # Also so that no socket gets its number, and is read or written to in its place.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (for as long as there is a process)
+
+
+def _write_what_can_be_written() -> None:
+    """A character that the output's encoding lacks must not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(lgsync: click.Group, words: List[str], invocation: Invocation) -> int:

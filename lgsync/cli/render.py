@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import re
+import sys
 from typing import IO, TYPE_CHECKING, Any, ContextManager, List, Mapping, NamedTuple, Optional, Sequence
 
 from .narrate import Called, Calling, Ended, Note, Piece, Returned, Said, call_text, clean
@@ -26,8 +28,14 @@ _HIGH_CONTROL = re.compile(r"[\x7f-\x9f]")
 def json_line(data: Any, *, compact: bool = False) -> str:
     """``data`` as one line of JSON, without a raw control character; ``compact`` as servers send it."""
     separators = (",", ":") if compact else None
-    written = json.dumps(data, ensure_ascii=False, separators=separators)
+    written = json.dumps(data, ensure_ascii=not _is_unicode(sys.stdout), separators=separators)
     return _HIGH_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+def _is_unicode(output: Any) -> bool:
+    """Whether each character can be written there. What Python puts in place of one that cannot is no JSON."""
+    encoding = getattr(output, "encoding", None)
+    return not encoding or codecs.lookup(encoding).name.startswith("utf-")
 
 
 def part_text(event: str, data: Any) -> str:
@@ -297,6 +305,10 @@ class TerminalScreen(Screen):
         self._frame(question, "the run is paused and asks", "yellow")
         return self._answer(hint)
 
+    @property
+    def _has_colors(self) -> bool:
+        return bool(self._console.color_system) and not self._console.no_color
+
     def prompt(self) -> Optional[str]:
         self.end()
         self._write("\n")
@@ -306,7 +318,7 @@ class TerminalScreen(Screen):
         except ImportError:
             return super().prompt()
         # It must be told what takes no room on the line.
-        start, stop = ("\001\x1b[1;32m\002", "\001\x1b[0m\002") if self._console.color_system else ("", "")
+        start, stop = ("\001\x1b[1;32m\002", "\001\x1b[0m\002") if self._has_colors else ("", "")
         try:
             text: Optional[str] = typed(lambda: input(f"{start}> {stop}"))
         except EOFError:

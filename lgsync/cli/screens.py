@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 
@@ -24,9 +23,6 @@ def screen_for(*, beside: bool = False, plain: bool = False, markdown: bool = Tr
     ``plain`` writes text as it is, ``markdown`` says that text is in that language. Raises ConfigurationError if rich
     is needed and not installed.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     if beside:
         return Screen(sys.stderr, sys.stdin)
     if plain or not is_terminal():

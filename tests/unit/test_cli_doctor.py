@@ -147,6 +147,21 @@ def test_a_server_without_the_websocket_protocol_is_a_note_unless_that_is_wanted
     assert "sse" in found["websocket"]["advice"]
 
 
+@pytest.mark.parametrize(
+    ("environment", "option", "colored"),
+    [({}, (), True), ({"NO_COLOR": "1"}, (), False), ({"TERM": "dumb"}, (), False), ({}, ("--no-color",), False)],
+)
+def test_states_are_coloured_on_a_terminal_that_is_to_have_colours(lgsync, monkeypatch, environment, option, colored):
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # On a terminal, that is, where click leaves styles as they are.
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    out = lgsync("doctor", "--url", f"http://127.0.0.1:{refused_port()}", *option).out
+    assert ("\x1b[" in out) is colored
+
+
 def test_heartbeats_that_are_kept_back_are_told(doctor):
     with SmallServer(routes(beats=stream((threading.Event(), BEAT)))) as server:
         code, found = doctor(server.url)

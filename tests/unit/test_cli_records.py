@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 from small_server import RUN, THREAD, Asked, SmallServer, as_json
+
+from lgsync.cli.main import main
 
 ASSISTANT = "33333333-3333-3333-3333-333333333333"
 THREADS = [
@@ -116,6 +119,24 @@ def test_with_yes_each_deletion_is_told_and_the_first_failure_ends_it(lgsync, se
     assert ended.code == 2
     assert "gone" in ended.err
     assert server.paths("DELETE") == ["/threads/a", "/threads/gone"]
+
+
+def test_a_list_is_shown_on_an_output_of_few_characters_too(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    thread = {"thread_id": THREAD, "status": "idle", "metadata": {"city": "Zürich"}}
+    with SmallServer({("POST", "/threads/search"): as_json([thread])}) as server:
+        assert main(["threads", "ls", "--url", server.url]) == 0
+    assert b'{"city": "Z\\u00fcrich"}' in out.buffer.getvalue()
+
+
+def test_an_answer_of_other_characters_is_shown_on_an_output_of_few(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    assistant = {"assistant_id": ASSISTANT, "graph_id": "agent", "name": "Zürich", "version": 1}
+    with SmallServer({("POST", "/assistants/search"): as_json([assistant])}) as server:
+        assert main(["assistants", "ls", "--url", server.url]) == 0
+    assert b"Z\\xfcrich" in out.buffer.getvalue()
 
 
 def test_a_graph_that_is_not_there_is_told_with_a_command_that_lists_them(lgsync):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from lgsync.cli.narrate import Called, Calling, Ended, Note, Returned, Said
-from lgsync.cli.render import LineBreaker, Screen, Stroke, TerminalScreen, part_text, question_text, snippet
+from lgsync.cli.render import LineBreaker, Screen, Stroke, TerminalScreen, json_line, part_text, question_text, snippet
 
 
 class Output(io.StringIO):
@@ -205,6 +205,24 @@ def test_without_colour_there_is_none():
     screen.show(Called("f", {}))
     screen.summary("1 token", "success")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", out.getvalue())
+
+
+@pytest.mark.parametrize(("no_color", "styled"), [(True, False), (False, True)])
+def test_without_colour_the_prompt_has_none_either(monkeypatch, no_color, styled):
+    prompts: List[str] = []
+    monkeypatch.setattr("builtins.input", lambda prompt: prompts.append(prompt) or "hi")
+    assert terminal(no_color=no_color, color_system="standard")[0].prompt() == "hi"
+    assert ("32m" in prompts[0]) is styled
+
+
+def test_json_is_json_on_an_output_of_few_characters_too(monkeypatch):
+    data = {"ü": "\u2028 \U0001f600 \ud800"}
+    for encoding in ("ascii", "cp1252", "utf-8"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
+        monkeypatch.setattr("sys.stdout", out)
+        out.write(json_line(data))
+        out.flush()
+        assert json.loads(out.buffer.getvalue().decode(encoding)) == data
 
 
 def test_the_python_on_a_terminal_is_never_folded():
