@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, NamedTuple
 from .cursor import Cursor
 from .deadline import AT_DEADLINE, LEAVING, Deadline
 from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost, ended
-from .paths import segment
+from .paths import run_path, thread_path
 from .policy import GiveUp, Policy
 from .request_log import tell_of_pause
 from .rest import Rest
@@ -58,7 +58,7 @@ class RunWait(NamedTuple):
                 values = self._ask(f"{self._path}/join")
             if isinstance(values, dict) and set(values) == {"__interrupt__"}:
                 # A server that is asked after the pause, or of several interrupts, leaves the values out.
-                state = self._ask(f"/threads/{segment(self.thread_id, 'thread_id')}/state")
+                state = self._ask(f"{thread_path(self.thread_id)}/state")
                 values = {**(state.get("values") or {}), **values}
             return values
         except BaseException as exc:
@@ -69,7 +69,7 @@ class RunWait(NamedTuple):
 
     @property
     def _path(self) -> str:
-        return f"/threads/{segment(self.thread_id, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
+        return run_path(self.thread_id, self.run_id)
 
     def _ask(self, path: str) -> Any:
         while True:

@@ -16,7 +16,7 @@ from .delivery import ATTEMPT, Watch, no_longer
 from .errors import ConnectionLost, DecodeError, LgsyncError, StreamLost, ended
 from .leaving import in_background
 from .parts import StreamPart, Undecoded
-from .paths import segment
+from .paths import thread_path
 from .policy import GiveUp, Policy
 from .request_log import tell_of_pause
 from .rest import Rest
@@ -44,7 +44,7 @@ class ThreadEvents:
 
     def __init__(self, rest: Rest, join: ThreadJoin, policy: Policy, deadline: Deadline) -> None:
         self.thread_id = join.thread_id
-        self._path = f"/threads/{segment(join.thread_id, 'thread_id')}"
+        self._path = thread_path(join.thread_id)
         # The deadline of this stream bounds all that is asked for it, and the policy says what is tried again.
         self._rest = rest.once()
         self._join = dataclasses.replace(join, headers=rest.headers(join.headers))
