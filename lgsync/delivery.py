@@ -17,25 +17,22 @@ from enum import Enum
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, TypeVar, Union
 
 from .closing import Closing
-from .cursor import Cursor, Place
+from .cursor import Place
 from .deadline import AT_DEADLINE, LEAVING, Deadline
 from .errors import (
     ClientClosed,
     ConfigurationError,
     ConnectionLost,
     ConnectionTimeout,
-    DeadlineExceeded,
-    DecodeError,
     LgsyncError,
     NotFoundError,
     RunError,
     StreamLost,
-    ended,
-    run_error,
 )
 from .in_thread import done_apart
+from .named_run import STATE_ADVICE, NamedRun, may_have_started
 from .parts import StreamPart, Undecoded, kind_of
-from .paths import segment
+from .paths import run_path
 from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
 from .request_log import tell_of_pause
 from .rest import Rest
@@ -60,18 +57,6 @@ _JSON_KINDS = frozenset(
         *("messages", "messages/metadata", "messages/partial", "messages/complete"),
     ]
 )
-
-
-_ADVICE = (
-    " If the run goes on, client.runs.resume(error.cursor) streams it from here; client.threads.get_state(thread_id) "
-    "tells what has come of it."
-)
-
-
-_DEADLINE_ADVICE = (
-    'the run is asked to end, unless on_close="continue"; client.runs.resume(error.cursor) goes on from here'
-)
-_STATE_ADVICE = " client.threads.get_state(thread_id) tells what has come of it."
 
 
 class Gap(NamedTuple):
@@ -129,8 +114,7 @@ class Delivery:
         begins_midway: bool = False,
     ) -> None:
         """Opens the stream. Raises what :meth:`lgsync.transport.Transport.open_run` raises, and DeadlineExceeded."""
-        self.thread_id = start.thread_id
-        self.run_id = start.run_id if isinstance(start, RunJoin) else None
+        self.run = NamedRun(start, rest.transport.name, policy)
         self.begins_midway = begins_midway
         self.failure: Optional[RunError] = None
         self.outcome: Optional[str] = None
@@ -164,7 +148,8 @@ class Delivery:
         self._drops = 0
         self._interrupts: Dict[str, Mapping[str, Any]] = {}
         self._paused = False
-        self._temporary: Optional[str] = None
+        # The server makes a thread for a run without one; its messages name that.
+        self._seeks_thread = False
         self._at: Optional[Place] = None
         self._state: Optional[Dict[str, Any]] = None
         try:
@@ -172,7 +157,7 @@ class Delivery:
         except BaseException as exc:
             self.span.ended(None, exc)
             raise
-        self.span.known(self.thread_id, self.run_id)
+        self.span.known(self.run.thread_id, self.run.run_id)
 
     @property
     def place(self) -> Place:
@@ -183,23 +168,6 @@ class Delivery:
     def interrupts(self) -> List[Mapping[str, Any]]:
         """What the run waits for, as the server sent it, in order of arrival."""
         return list(self._interrupts.values())
-
-    def cursor(self, place: Place, messages_key: str) -> Optional[Cursor]:
-        """The cursor of a place in this run; None for a run that cannot be joined."""
-        if self.thread_id is None or self.run_id is None:
-            return None
-        start = self._start
-        narrowed = isinstance(start, RunJoin) and start.narrowed
-        return Cursor(
-            self.thread_id,
-            self.run_id,
-            place,
-            self._rest.transport.name,
-            start.modes,
-            narrowed,
-            start.stream_subgraphs,
-            messages_key,
-        )
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -279,11 +247,11 @@ class Delivery:
         if verdict is EARLIER:
             return Earlier(part)
         if type(part.data) is Undecoded and kind in _JSON_KINDS:
-            return self._gap(self._not_json(part))
+            return self._gap(self.run.not_json(part))
         if verdict is GAP:
             self._ready.append(part)
             self._at = self._policy.gap_at
-            return self._gap(self._missing("the server no longer has what came next"))
+            return self._gap(self.run.missing("the server no longer has what came next", self._at))
         return part
 
     def _gap(self, error: LgsyncError) -> Gap:
@@ -298,7 +266,7 @@ class Delivery:
         if self._closing.is_set():
             return
         if outcome is None:
-            url = self._run_path()
+            url = self.run.path
             self._take_up_again(ConnectionLost("the connection ended while the run was still going on", url=url))
             return
         if self._may_have_said_more(outcome) and self._look_again(outcome):
@@ -308,7 +276,7 @@ class Delivery:
             # Of a run that is over, a server may soon forget what it said: looking again for more shows no loss.
             self._unproven = self._found is not None
             if not self._unproven:
-                self._ready.append(self._gap(self._missing("the server no longer has all of what the run said")))
+                self._ready.append(self._gap(self.run.missing("the server no longer has all of what the run said")))
         self._ended = outcome
 
     def _may_have_said_more(self, outcome: str) -> bool:
@@ -322,7 +290,7 @@ class Delivery:
         self._exact = self._exact and self._source.exact
         join = self._policy.rejoining()
         source = None
-        if not join.gap and self.thread_id is not None:
+        if not join.gap and self.run.thread_id is not None:
             source = self._joined_once_more(join.position)
         self._unproven = source is None
         if source is not None:
@@ -343,21 +311,22 @@ class Delivery:
 
     def _note(self, part: StreamPart, kind: str) -> None:
         if kind == "messages":
-            if self.thread_id is None and self._temporary is None:
-                self._temporary = _thread_of(part.data)
+            if self._seeks_thread:
+                self.run.temporary = _thread_of(part.data)
+                self._seeks_thread = self.run.temporary is None
             return
         if kind == "metadata":
             self._misses_its_start = False
         if kind in ("updates", "values"):
             self._shows_state = True
-        if kind == "metadata" and self.run_id is None and isinstance(part.data, dict):
-            self.run_id = part.data.get("run_id")
-            self.span.known(self.thread_id, self.run_id)
+        if kind == "metadata" and self.run.run_id is None and isinstance(part.data, dict):
+            self.run.run_id = part.data.get("run_id")
+            self.span.known(self.run.thread_id, self.run.run_id)
         elif kind in ("updates", "values") and isinstance(part.data, dict) and "__interrupt__" in part.data:
             self._paused = True
             self._note_interrupts(part.data["__interrupt__"])
         elif kind == "error":
-            self.failure = self._run_error(part.data)
+            self.failure = self.run.failed(part.data)
 
     def _note_interrupts(self, interrupts: Any) -> None:
         for interrupt in interrupts if isinstance(interrupts, list) else ():
@@ -381,11 +350,12 @@ class Delivery:
                 source = rest.tried(opened, self._deadline, "GET" if isinstance(start, RunJoin) else "POST")
         except LgsyncError as exc:
             if self._deadline.passed:
-                raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
+                raise self._deadline.exceeded("Opening the stream", thread_id=self.run.thread_id) from exc
             if isinstance(start, RunStart):
-                raise may_have_started(exc, self.thread_id) from exc
+                raise may_have_started(exc, self.run.thread_id) from exc
             raise
-        self.thread_id, self.run_id = source.thread_id, source.run_id
+        self.run.thread_id, self.run.run_id = source.thread_id, source.run_id
+        self._seeks_thread = source.thread_id is None
         return self._opened(source)
 
     def _opened(self, source: PartSource) -> PartSource:
@@ -431,8 +401,8 @@ class Delivery:
         if self._closing.is_set():
             return True
         self._check_deadline(error)
-        if self.thread_id is None or self.run_id is None:
-            raise self._lost(f"{error}. A run without a thread cannot be joined again") from error
+        if not self.run.can_be_joined:
+            raise self.run.lost(f"{error}. A run without a thread cannot be joined again") from error
         verdict = self._policy.lost(error, time.monotonic(), retry)
         if isinstance(verdict, GiveUp):
             raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
@@ -443,7 +413,7 @@ class Delivery:
 
     def _wait(self, seconds: float, error: LgsyncError) -> bool:
         """Wait so long after ``error``, but not beyond the deadline; True if the stream was closed meanwhile."""
-        tell_of_pause(seconds, error, self.run_id)
+        tell_of_pause(seconds, error, self.run.run_id)
         left = self._deadline.remaining()
         return self._closing.wait(seconds if left is None else min(left, seconds))
 
@@ -461,8 +431,8 @@ class Delivery:
         if isinstance(start, RunJoin):
             return dataclasses.replace(start, position=position, headers=headers, timeout=timeout)
         return RunJoin(
-            thread_id=str(self.thread_id),
-            run_id=str(self.run_id),
+            thread_id=str(self.run.thread_id),
+            run_id=str(self.run.run_id),
             modes=start.modes,
             narrowed=False,
             position=position,
@@ -478,7 +448,7 @@ class Delivery:
         source.beat_seconds = self._beat
         if gap:
             why = "such parts are not kept, and what the run said meanwhile is gone"
-            self._ready.append(self._gap(self._missing(why)))
+            self._ready.append(self._gap(self.run.missing(why)))
         if self._closing.is_set():
             source.close()
 
@@ -493,7 +463,7 @@ class Delivery:
         if outcome is None:
             raise error
         if self._found is None and outcome != "cancelled":
-            self._ready.append(self._gap(self._missing("the server no longer has what the run said")))
+            self._ready.append(self._gap(self.run.missing("the server no longer has what the run said")))
         self._ended = outcome
 
     def close(self, outcome: Optional[str] = None) -> None:
@@ -507,13 +477,13 @@ class Delivery:
 
     def cancel(self, action: str, timeout: Timeout = ATTEMPT) -> bool:
         """Cancel the run on the server; False if there was nothing left to cancel. Never repeated."""
-        if self.thread_id is None or self.run_id is None:
+        if not self.run.can_be_joined:
             raise ConfigurationError(
                 'A run without a thread can only be cancelled by leaving its stream: start it with on_close="cancel"'
             )
         start = self._start
         params = {**start.params, "action": action, "wait": "0"}
-        path = f"{self._run_path()}/cancel"
+        path = f"{self.run.path}/cancel"
 
         def ask() -> None:
             self._rest.accepted("POST", path, params=params, headers=start.headers, timeout=timeout)
@@ -527,18 +497,18 @@ class Delivery:
 
     def cancel_on_leaving(self) -> bool:
         """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
-        return self.thread_id is None or self.cancel("interrupt", AT_DEADLINE if self._deadline.passed else LEAVING)
+        return self.run.thread_id is None or self.cancel("interrupt", AT_DEADLINE if self._deadline.passed else LEAVING)
 
     @property
     def needs_state(self) -> bool:
         """Whether what the stream showed may differ from what the thread now holds."""
-        return self.thread_id is not None and (self._unproven or not self._shows_all)
+        return self.run.thread_id is not None and (self._unproven or not self._shows_all)
 
     @property
     def cut_short(self) -> Optional[StreamLost]:
         """The error to tell if the state shows that the run said more than was read; None if it may just add to it."""
         told = self._unproven and self._whole
-        return self._missing("the connection ended before all that the run said was read") if told else None
+        return self.run.missing("the connection ended before all that the run said was read") if told else None
 
     @property
     def _shows_all(self) -> bool:
@@ -550,27 +520,27 @@ class Delivery:
         If another run has come since, it is the last state of this one (``POST /threads/{thread_id}/history``).
         """
         if self._state is None:
-            answer = self._ask("GET", f"{self._thread_path()}/state")
+            answer = self._ask("GET", f"{self.run.thread_path}/state")
             state: Dict[str, Any] = answer if isinstance(answer, dict) else {}
-            if _run_of(state) not in (None, self.run_id):
-                state = self._last_of({"run_id": self.run_id}) or state
+            if _run_of(state) not in (None, self.run.run_id):
+                state = self._last_of({"run_id": self.run.run_id}) or state
             self._state = state
         return self._state
 
     def ids_before(self, messages_key: str) -> Optional[Set[str]]:
         """The ids of the messages that the thread held when the run began, its input among them; None if unknown."""
-        start = self._last_of({"run_id": self.run_id, "source": "input"})
+        start = self._last_of({"run_id": self.run.run_id, "source": "input"})
         if start is None:
             return None
         step = (start.get("metadata") or {}).get("step")
-        merged = self._last_of({"run_id": self.run_id, "step": step + 1}) if isinstance(step, int) else None
+        merged = self._last_of({"run_id": self.run.run_id, "step": step + 1}) if isinstance(step, int) else None
         messages = ((merged or start).get("values") or {}).get(messages_key)
         known = messages if isinstance(messages, list) else []
         return {str(message.get("id")) for message in known if isinstance(message, dict)}
 
     def _last_of(self, metadata: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """The thread's latest checkpoint with this metadata."""
-        found = self._ask("POST", f"{self._thread_path()}/history", json={"limit": 1, "metadata": metadata})
+        found = self._ask("POST", f"{self.run.thread_path}/history", json={"limit": 1, "metadata": metadata})
         return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
 
     def _ask(self, method: str, path: str, json: Any = None) -> Any:
@@ -582,7 +552,7 @@ class Delivery:
                 answer = self._cuttably(lambda: [self._call(method, path, json)]) if streaming else None
                 if answer is None:
                     if streaming:
-                        raise ClientClosed(f"The stream of run {self.run_id} was closed")
+                        raise ClientClosed(f"The stream of run {self.run.run_id} was closed")
                     return self._call(method, path, json)
                 return answer[0]
             except LgsyncError as exc:
@@ -612,10 +582,10 @@ class Delivery:
 
     def _ask_outcome(self) -> Optional[str]:
         """How the run ended, by its status; None if it has not ended."""
-        if self.thread_id is None or self.run_id is None:
+        if not self.run.can_be_joined:
             return self._outcome_without_thread()
         try:
-            run = self._ask("GET", self._run_path())
+            run = self._ask("GET", self.run.path)
         except NotFoundError as exc:
             return self._outcome_of_missing(exc)
         status = run.get("status") if isinstance(run, dict) else None
@@ -626,19 +596,19 @@ class Delivery:
         if status == "interrupted":
             if self._drops and self._dies_by_cuts:
                 why = "the server cancelled the run when the connection broke, as it had been asked to"
-                raise self._lost(why, _STATE_ADVICE)
+                raise self.run.lost(why, STATE_ADVICE)
             return "cancelled"
         self.failure = self._failure_from_state(status)
         return "error"
 
     def _outcome_without_thread(self) -> str:
         """The thread that the server makes for such a run is named by its messages alone, and gone after its end."""
-        if self._temporary is not None and self.run_id is not None:
-            path = f"/threads/{segment(self._temporary, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
+        if self.run.temporary is not None and self.run.run_id is not None:
+            path = run_path(self.run.temporary, self.run.run_id)
             with contextlib.suppress(NotFoundError):
                 run = self._ask("GET", path)
                 if isinstance(run, dict) and run.get("status") in (*UNFINISHED, "interrupted"):
-                    raise self._lost("the connection ended before the run did")
+                    raise self.run.lost("the connection ended before the run did")
         return "interrupted" if self._paused else "success"
 
     @property
@@ -651,11 +621,11 @@ class Delivery:
     def _outcome_of_missing(self, error: NotFoundError) -> str:
         """A run that was rolled back is gone; a thread that is gone, is lost, and so is what a restart forgot."""
         try:
-            self._ask("GET", self._thread_path())
+            self._ask("GET", self.run.thread_path)
         except NotFoundError:
-            raise self._lost("the server no longer knows its thread", "") from error
+            raise self.run.lost("the server no longer knows its thread", "") from error
         if self._policy.was_away:
-            raise self._lost("the server was away, and no longer knows the run", _STATE_ADVICE) from error
+            raise self.run.lost("the server was away, and no longer knows the run", STATE_ADVICE) from error
         return "cancelled"
 
     def _look_for_a_pause(self, outcome: str) -> str:
@@ -666,78 +636,18 @@ class Delivery:
 
     def _failure_from_state(self, status: Any) -> RunError:
         error, message = failure_in(self.state())
-        return self._run_error({"error": error, "message": message or f"its status is {status!r}"})
+        return self.run.failed({"error": error, "message": message or f"its status is {status!r}"})
 
     # -- errors --------------------------------------------------------------------------------------------------------
 
-    def unsettled(self, error: LgsyncError) -> StreamLost:
-        """The error of a run whose end is known, but not what it came to."""
-        if isinstance(error, StreamLost):
-            return error
-        lost = self._lost(f"its state could not be read: {error}")
-        lost.__cause__ = error
-        return lost
-
-    def _run_error(self, failure: Any) -> RunError:
-        return run_error(failure, thread_id=self.thread_id, run_id=self.run_id)
-
     def _check_deadline(self, cause: Optional[LgsyncError]) -> None:
         if self.outcome is None and self._deadline.passed:
-            raise self._deadline.exceeded(
-                "The run's stream",
-                thread_id=self.thread_id,
-                run_id=self.run_id,
-                cursor=self._cursor_text(),
-                advice=_DEADLINE_ADVICE,
-            ) from cause
+            raise self.run.exceeded(self._deadline) from cause
 
     def _given_up(self, verdict: GiveUp) -> LgsyncError:
         if verdict.spent is None:
             return verdict.error
-        return self._lost(str(verdict.error), tried=verdict.spent)
-
-    def _not_json(self, part: StreamPart) -> DecodeError:
-        snippet = part.data[:200]
-        return DecodeError(
-            f"An event {part.event!r} of run {self.run_id} on thread {self.thread_id} holds no JSON: {snippet!r}. "
-            "Iterate again to go on after it.",
-            url=f"{self._run_path()}/stream",
-            status=200,
-            text=str(part.data),
-        )
-
-    def _missing(self, why: str) -> StreamLost:
-        """The error of a place where parts are gone, behind which the stream goes on."""
-        return StreamLost(
-            f"Parts of the stream of run {self.run_id} on thread {self.thread_id} are missing here: {why}. Iterate "
-            "again to go on after them; messages() and the thread's state will be whole.",
-            thread_id=self.thread_id,
-            run_id=self.run_id,
-            cursor=self._cursor_text(),
-        )
-
-    def _lost(self, why: str, advice: Optional[str] = None, *, tried: float = 0.0) -> StreamLost:
-        if advice is None:
-            advice = "" if self.thread_id is None else _ADVICE
-        in_vain = f" and could not be taken up again within {tried:.0f} s" if tried else ""
-        return StreamLost(
-            f"The stream of run {self.run_id} on thread {self.thread_id} was lost{in_vain}: {ended(why)}{advice}",
-            thread_id=self.thread_id,
-            run_id=self.run_id,
-            cursor=self._cursor_text(),
-        )
-
-    def _cursor_text(self) -> Optional[str]:
-        cursor = self.cursor(self.place, "messages")
-        return None if cursor is None else str(cursor)
-
-    def _thread_path(self) -> str:
-        return f"/threads/{segment(self.thread_id, 'thread_id')}"
-
-    def _run_path(self) -> str:
-        if self.thread_id is None:
-            return f"/runs/{self.run_id}"
-        return f"{self._thread_path()}/runs/{segment(self.run_id, 'run_id')}"
+        return self.run.lost(str(verdict.error), tried=verdict.spent)
 
 
 class _Away(PartSource):
@@ -752,14 +662,6 @@ class _Away(PartSource):
 
     def close(self) -> None:
         """There is nothing to free."""
-
-
-def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncError:
-    """The error of a request that starts a run; if its answer was lost, it says what nobody can know."""
-    if not isinstance(error, (ConnectionLost, DeadlineExceeded)):
-        return error
-    look = f"look with client.runs.list({thread_id!r}) before you start another" if thread_id else "nobody can tell"
-    return error.saying(f"A run may have begun all the same: {look}")
 
 
 def _assistant_of(start: Union[RunStart, RunJoin]) -> Optional[str]:

@@ -279,12 +279,12 @@ class RunStream(Generic[Part]):
     @property
     def thread_id(self) -> Optional[str]:
         """The thread; None for a run without one."""
-        return self._reader.delivery.thread_id
+        return self._reader.delivery.run.thread_id
 
     @property
     def run_id(self) -> Optional[str]:
         """The run's id."""
-        return self._reader.delivery.run_id
+        return self._reader.delivery.run.run_id
 
     @property
     def cursor(self) -> Optional[Cursor]:

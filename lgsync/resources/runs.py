@@ -23,8 +23,8 @@ from typing import (
 
 from ..answers import data_of
 from ..cursor import Cursor, Place
-from ..delivery import may_have_started
 from ..errors import ConfigurationError, ConnectionLost, DeadlineExceeded, WrongType, run_error
+from ..named_run import may_have_started
 from ..parsing import state_as
 from ..parts import as_v2
 from ..paths import ids_in, run_path, runs_path

@@ -262,7 +262,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(replay=st.booleans())
     def go_on_in_another_process(self, replay: bool) -> None:
-        cursor = self.delivery.cursor(self.delivery.place, "messages")
+        cursor = self.delivery.run.cursor(self.delivery.place, "messages")
         assert cursor is not None
         self.delivery.close()
         self.server.refusals.clear()
