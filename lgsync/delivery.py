@@ -33,18 +33,16 @@ from .in_thread import done_apart
 from .named_run import STATE_ADVICE, NamedRun, may_have_started
 from .parts import StreamPart, Undecoded, kind_of
 from .paths import run_path
-from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
-from .request_log import tell_of_pause
+from .policy import EARLIER, GAP, SKIP, Policy
+from .recovery import ATTEMPT, Recovery, Watch
 from .rest import Rest
 from .thread_state import UNFINISHED, failure_in, interrupts_in
 from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
-__all__ = ["ATTEMPT", "Beat", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
+__all__ = ["Beat", "Delivery", "Earlier", "Gap", "Placed"]
 
 T = TypeVar("T")
 
-#: How long an attempt to join, or a question about the run, may take; then it is tried again.
-ATTEMPT = Timeout(5.0, 10.0)
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
 # How much longer than its limits a call may take where it has a thread of its own.
@@ -83,20 +81,6 @@ Item = Union[StreamPart, Gap, Earlier, Beat]
 Placed = Tuple[Item, Place]
 
 
-class Watch:
-    """How long the next wait for the wire may take."""
-
-    def __init__(self, policy: Policy, deadline: Deadline) -> None:
-        self._policy = policy
-        self._deadline = deadline
-
-    def __call__(self, source: PartSource) -> Optional[float]:
-        self._policy.beat(source.heartbeats, source.last_activity)
-        patience = self._policy.patience(source.last_activity, time.monotonic())
-        left = self._deadline.remaining()
-        return left if patience is None else patience if left is None else min(left, patience)
-
-
 class Delivery:
     """The parts of one run. ``next_part`` gives None at the end; then ``outcome`` is known.
 
@@ -131,6 +115,7 @@ class Delivery:
         self._bounded = deadline.seconds is not None
         self._beat: Optional[float] = None
         self._closing = Closing()
+        self._recovery = Recovery(policy, deadline, self._closing)
         self._ready: Deque[Item] = deque()
         # Parts that were taken from the connection, and not looked at yet.
         self._taken: Deque[StreamPart] = deque()
@@ -187,7 +172,7 @@ class Delivery:
                     return None
                 if self._bounded:
                     # A slow loop finds parts ready at any time.
-                    self._check_deadline(None)
+                    self._recovery.check(self.run)
                 part = self._received()
                 if part is not None:
                     return part
@@ -303,9 +288,7 @@ class Delivery:
             try:
                 return self._cuttably(functools.partial(self._join, position), _close)
             except LgsyncError as exc:
-                self._check_deadline(exc)
-                verdict = self._policy.lost(exc, time.monotonic())
-                if isinstance(verdict, GiveUp) or self._wait(verdict, exc):
+                if self._recovery.paused(exc, self.run):
                     break
         return None
 
@@ -376,8 +359,11 @@ class Delivery:
         if known and isinstance(error, NotFoundError):
             self._find_out_why_gone(error)
             return
+        if not self.run.can_be_joined:
+            self._recovery.check(self.run, error)
+            raise self.run.lost(f"{error}. A run without a thread cannot be joined again") from error
         retry = (self._source.retry or 0) / 1000
-        while not self._pause(error, retry):
+        while not self._recovery.pause(error, self.run, retry):
             join = self._policy.rejoining()
             try:
                 source = self._cuttably(functools.partial(self._join, join.position), _close)
@@ -396,27 +382,6 @@ class Delivery:
                 self._go_on(source, join.gap or self._loses_by_cuts)
             return
 
-    def _pause(self, error: LgsyncError, retry: float) -> bool:
-        """Wait before the next attempt; True if the stream was closed meanwhile. Raises if there is to be none."""
-        if self._closing.is_set():
-            return True
-        self._check_deadline(error)
-        if not self.run.can_be_joined:
-            raise self.run.lost(f"{error}. A run without a thread cannot be joined again") from error
-        verdict = self._policy.lost(error, time.monotonic(), retry)
-        if isinstance(verdict, GiveUp):
-            raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-        closed = self._wait(verdict, error)
-        if not closed:
-            self._check_deadline(error)
-        return closed
-
-    def _wait(self, seconds: float, error: LgsyncError) -> bool:
-        """Wait so long after ``error``, but not beyond the deadline; True if the stream was closed meanwhile."""
-        tell_of_pause(seconds, error, self.run.run_id)
-        left = self._deadline.remaining()
-        return self._closing.wait(seconds if left is None else min(left, seconds))
-
     def _cuttably(self, call: Callable[[], T], discard: Optional[Callable[[T], None]] = None) -> Optional[T]:
         """What a call to the server gives; None as soon as the stream is closed."""
         return self._closing.call(call, discard, cuttable=self._rest.transport.cuttable)
@@ -427,7 +392,7 @@ class Delivery:
 
     def _rejoin(self, position: Optional[str], headers: Mapping[str, str]) -> RunJoin:
         start = self._start
-        timeout = self._deadline.within(no_longer(start.timeout or self._rest.timeout, ATTEMPT))
+        timeout = self._recovery.limits(start.timeout or self._rest.timeout)
         if isinstance(start, RunJoin):
             return dataclasses.replace(start, position=position, headers=headers, timeout=timeout)
         return RunJoin(
@@ -545,29 +510,23 @@ class Delivery:
 
     def _ask(self, method: str, path: str, json: Any = None) -> Any:
         """Ask for something, again and again while the server is away. Raises ClientClosed if the stream is closed."""
-        # What is asked after the end is no longer a part of the stream.
-        streaming = not self._closing.is_set()
+        if self._closing.is_set():
+            # What is asked after the end is no longer a part of the stream.
+            return self._call(method, path, json, ATTEMPT)
         while True:
             try:
-                answer = self._cuttably(lambda: [self._call(method, path, json)]) if streaming else None
-                if answer is None:
-                    if streaming:
-                        raise ClientClosed(f"The stream of run {self.run.run_id} was closed")
-                    return self._call(method, path, json)
-                return answer[0]
+                answer = self._cuttably(lambda: [self._call(method, path, json, self._recovery.limits())])
             except LgsyncError as exc:
-                if not streaming or self.failure is not None:
+                if self.failure is not None:
                     raise
-                self._check_deadline(exc)
-                verdict = self._policy.lost(exc, time.monotonic())
-                if isinstance(verdict, GiveUp):
-                    raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-                self._wait(verdict, exc)
-                self._check_deadline(exc)
+                self._recovery.pause(exc, self.run)
+                continue
+            if answer is None:
+                raise ClientClosed(f"The stream of run {self.run.run_id} was closed")
+            return answer[0]
 
-    def _call(self, method: str, path: str, json: Any) -> Any:
+    def _call(self, method: str, path: str, json: Any, timeout: Timeout) -> Any:
         start = self._start
-        timeout = ATTEMPT if self.outcome else self._deadline.within(ATTEMPT)
         answer = self._rest.call(method, path, json=json, params=start.params, headers=start.headers, timeout=timeout)
         return {} if answer is None else answer
 
@@ -578,6 +537,7 @@ class Delivery:
             outcome = self._look_for_a_pause(outcome)
         if not self._closing.is_set():
             self._policy.settled()
+            self._recovery.lift_deadline()
             self.outcome = outcome
 
     def _ask_outcome(self) -> Optional[str]:
@@ -638,17 +598,6 @@ class Delivery:
         error, message = failure_in(self.state())
         return self.run.failed({"error": error, "message": message or f"its status is {status!r}"})
 
-    # -- errors --------------------------------------------------------------------------------------------------------
-
-    def _check_deadline(self, cause: Optional[LgsyncError]) -> None:
-        if self.outcome is None and self._deadline.passed:
-            raise self.run.exceeded(self._deadline) from cause
-
-    def _given_up(self, verdict: GiveUp) -> LgsyncError:
-        if verdict.spent is None:
-            return verdict.error
-        return self.run.lost(str(verdict.error), tried=verdict.spent)
-
 
 class _Away(PartSource):
     """In place of a connection that could not be made: what kept it from that, to be tried again."""
@@ -670,11 +619,6 @@ def _assistant_of(start: Union[RunStart, RunJoin]) -> Optional[str]:
 
 def _close(source: PartSource) -> None:
     source.close()
-
-
-def no_longer(timeout: Timeout, most: Timeout) -> Timeout:
-    """``timeout``, but at most ``most``."""
-    return Timeout(*(b if a is None else min(a, b or a) for a, b in zip(timeout[:2], most[:2])))
 
 
 def _thread_of(message_tuple: Any) -> Optional[str]:

@@ -9,6 +9,7 @@ from ..delivery import Delivery
 from ..errors import NotFoundError
 from ..paths import runs_path
 from ..policy import Policy
+from ..recovery import Recovery
 from ..rest import CallOptions, Rest
 from ..run_defaults import RunDefaults
 from ..run_stream import RunStream
@@ -115,8 +116,7 @@ class RunStreams:
             self._rest.once(),
             thread_id,
             run_id,
-            Policy(budget=self._reconnect, idle=None),
-            deadline,
+            Recovery(Policy(budget=self._reconnect, idle=None), deadline),
             timeout_of(timeout) or self._rest.timeout,
             self._rest.headers(headers),
             params or {},
