@@ -8,35 +8,32 @@ more, for what it said after the cut. Only joins and questions are repeated, nev
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import time
 from collections import deque
 from enum import Enum
-from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, TypeVar, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar, Union
 
+from .cancelling import cancel, time_to_leave
 from .closing import Closing
 from .cursor import Place
-from .deadline import AT_DEADLINE, LEAVING, Deadline
+from .deadline import Deadline
 from .errors import (
-    ClientClosed,
     ConfigurationError,
     ConnectionLost,
-    ConnectionTimeout,
     LgsyncError,
     NotFoundError,
     RunError,
     StreamLost,
 )
-from .in_thread import done_apart
-from .named_run import STATE_ADVICE, NamedRun, may_have_started
+from .named_run import NamedRun, may_have_started
 from .parts import StreamPart, Undecoded, kind_of
-from .paths import run_path
 from .policy import EARLIER, GAP, SKIP, Policy
 from .recovery import ATTEMPT, Recovery, Watch
 from .rest import Rest
-from .thread_state import UNFINISHED, failure_in, interrupts_in
+from .run_questions import RunQuestions
+from .thread_state import interrupts_in
 from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
 __all__ = ["Beat", "Delivery", "Earlier", "Gap", "Placed"]
@@ -45,9 +42,6 @@ T = TypeVar("T")
 
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
-# How much longer than its limits a call may take where it has a thread of its own.
-_SCHEDULING = 0.5
-
 #: Kinds whose data is always JSON.
 _JSON_KINDS = frozenset(
     [
@@ -116,6 +110,7 @@ class Delivery:
         self._beat: Optional[float] = None
         self._closing = Closing()
         self._recovery = Recovery(policy, deadline, self._closing)
+        self.questions = RunQuestions(self._rest, self.run, self._start, self._recovery)
         self._ready: Deque[Item] = deque()
         # Parts that were taken from the connection, and not looked at yet.
         self._taken: Deque[StreamPart] = deque()
@@ -136,7 +131,6 @@ class Delivery:
         # The server makes a thread for a run without one; its messages name that.
         self._seeks_thread = False
         self._at: Optional[Place] = None
-        self._state: Optional[Dict[str, Any]] = None
         try:
             self._source = self._open_first(rest)
         except BaseException as exc:
@@ -447,22 +441,11 @@ class Delivery:
                 'A run without a thread can only be cancelled by leaving its stream: start it with on_close="cancel"'
             )
         start = self._start
-        params = {**start.params, "action": action, "wait": "0"}
-        path = f"{self.run.path}/cancel"
-
-        def ask() -> None:
-            self._rest.accepted("POST", path, params=params, headers=start.headers, timeout=timeout)
-
-        seconds = sum(limit or 0.0 for limit in (timeout.connect, timeout.read)) + _SCHEDULING
-        try:
-            done_apart(seconds, ask, lambda: ConnectionTimeout(f"{path} did not answer within {seconds:g} s", url=path))
-        except NotFoundError:
-            return False
-        return True
+        return cancel(self._rest, self.run.path, action, params=start.params, headers=start.headers, timeout=timeout)
 
     def cancel_on_leaving(self) -> bool:
         """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
-        return self.run.thread_id is None or self.cancel("interrupt", AT_DEADLINE if self._deadline.passed else LEAVING)
+        return self.run.thread_id is None or self.cancel("interrupt", time_to_leave(self._deadline))
 
     @property
     def needs_state(self) -> bool:
@@ -479,57 +462,6 @@ class Delivery:
     def _shows_all(self) -> bool:
         return self._shows_state and self._exact and self._source.exact and not self._misses_its_start
 
-    def state(self) -> Dict[str, Any]:
-        """The thread's state after the run (``GET /threads/{thread_id}/state``), fetched once.
-
-        If another run has come since, it is the last state of this one (``POST /threads/{thread_id}/history``).
-        """
-        if self._state is None:
-            answer = self._ask("GET", f"{self.run.thread_path}/state")
-            state: Dict[str, Any] = answer if isinstance(answer, dict) else {}
-            if _run_of(state) not in (None, self.run.run_id):
-                state = self._last_of({"run_id": self.run.run_id}) or state
-            self._state = state
-        return self._state
-
-    def ids_before(self, messages_key: str) -> Optional[Set[str]]:
-        """The ids of the messages that the thread held when the run began, its input among them; None if unknown."""
-        start = self._last_of({"run_id": self.run.run_id, "source": "input"})
-        if start is None:
-            return None
-        step = (start.get("metadata") or {}).get("step")
-        merged = self._last_of({"run_id": self.run.run_id, "step": step + 1}) if isinstance(step, int) else None
-        messages = ((merged or start).get("values") or {}).get(messages_key)
-        known = messages if isinstance(messages, list) else []
-        return {str(message.get("id")) for message in known if isinstance(message, dict)}
-
-    def _last_of(self, metadata: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-        """The thread's latest checkpoint with this metadata."""
-        found = self._ask("POST", f"{self.run.thread_path}/history", json={"limit": 1, "metadata": metadata})
-        return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
-
-    def _ask(self, method: str, path: str, json: Any = None) -> Any:
-        """Ask for something, again and again while the server is away. Raises ClientClosed if the stream is closed."""
-        if self._closing.is_set():
-            # What is asked after the end is no longer a part of the stream.
-            return self._call(method, path, json, ATTEMPT)
-        while True:
-            try:
-                answer = self._cuttably(lambda: [self._call(method, path, json, self._recovery.limits())])
-            except LgsyncError as exc:
-                if self.failure is not None:
-                    raise
-                self._recovery.pause(exc, self.run)
-                continue
-            if answer is None:
-                raise ClientClosed(f"The stream of run {self.run.run_id} was closed")
-            return answer[0]
-
-    def _call(self, method: str, path: str, json: Any, timeout: Timeout) -> Any:
-        start = self._start
-        answer = self._rest.call(method, path, json=json, params=start.params, headers=start.headers, timeout=timeout)
-        return {} if answer is None else answer
-
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def _settle(self, outcome: str) -> None:
@@ -537,66 +469,22 @@ class Delivery:
             outcome = self._look_for_a_pause(outcome)
         if not self._closing.is_set():
             self._policy.settled()
-            self._recovery.lift_deadline()
+            self.questions.settled(failed=outcome == "error")
             self.outcome = outcome
 
     def _ask_outcome(self) -> Optional[str]:
-        """How the run ended, by its status; None if it has not ended."""
-        if not self.run.can_be_joined:
-            return self._outcome_without_thread()
-        try:
-            run = self._ask("GET", self.run.path)
-        except NotFoundError as exc:
-            return self._outcome_of_missing(exc)
-        status = run.get("status") if isinstance(run, dict) else None
-        if status in UNFINISHED:
+        """How the run ended; None if it has not ended."""
+        ending = self.questions.ending(was_cut=self._drops > 0)
+        if ending is None:
             return None
-        if status == "success":
-            return "interrupted" if self._paused else "success"
-        if status == "interrupted":
-            if self._drops and self._dies_by_cuts:
-                why = "the server cancelled the run when the connection broke, as it had been asked to"
-                raise self.run.lost(why, STATE_ADVICE)
-            return "cancelled"
-        self.failure = self._failure_from_state(status)
-        return "error"
-
-    def _outcome_without_thread(self) -> str:
-        """The thread that the server makes for such a run is named by its messages alone, and gone after its end."""
-        if self.run.temporary is not None and self.run.run_id is not None:
-            path = run_path(self.run.temporary, self.run.run_id)
-            with contextlib.suppress(NotFoundError):
-                run = self._ask("GET", path)
-                if isinstance(run, dict) and run.get("status") in (*UNFINISHED, "interrupted"):
-                    raise self.run.lost("the connection ended before the run did")
-        return "interrupted" if self._paused else "success"
-
-    @property
-    def _dies_by_cuts(self) -> bool:
-        start = self._start
-        if isinstance(start, RunJoin):
-            return start.cancel_on_disconnect
-        return start.payload.get("on_disconnect") == "cancel"
-
-    def _outcome_of_missing(self, error: NotFoundError) -> str:
-        """A run that was rolled back is gone; a thread that is gone, is lost, and so is what a restart forgot."""
-        try:
-            self._ask("GET", self.run.thread_path)
-        except NotFoundError:
-            raise self.run.lost("the server no longer knows its thread", "") from error
-        if self._policy.was_away:
-            raise self.run.lost("the server was away, and no longer knows the run", STATE_ADVICE) from error
-        return "cancelled"
+        self.failure = ending.failure
+        return "interrupted" if ending.outcome == "success" and self._paused else ending.outcome
 
     def _look_for_a_pause(self, outcome: str) -> str:
         """Streams of messages alone do not show interrupts: the thread's tasks do."""
-        state = self.state()
+        state = self.questions.state()
         self._note_interrupts(interrupts_in(state))
         return "interrupted" if self._interrupts or state.get("next") else outcome
-
-    def _failure_from_state(self, status: Any) -> RunError:
-        error, message = failure_in(self.state())
-        return self.run.failed({"error": error, "message": message or f"its status is {status!r}"})
 
 
 class _Away(PartSource):
@@ -626,10 +514,3 @@ def _thread_of(message_tuple: Any) -> Optional[str]:
     metadata = message_tuple[1] if isinstance(message_tuple, list) and len(message_tuple) == 2 else None
     thread_id = metadata.get("thread_id") if isinstance(metadata, dict) else None
     return thread_id if isinstance(thread_id, str) else None
-
-
-def _run_of(state: Any) -> Optional[str]:
-    """The run that made this state; None if it does not say (an update by hand, say)."""
-    metadata = state.get("metadata") if isinstance(state, dict) else None
-    run_id = metadata.get("run_id") if isinstance(metadata, dict) else None
-    return run_id if isinstance(run_id, str) else None

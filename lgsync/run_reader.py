@@ -274,8 +274,8 @@ class RunReader:
         if self.left or delivery.outcome is None or not delivery.needs_state:
             return End()
         try:
-            values = delivery.state().get("values")
-            known = delivery.ids_before(self._messages_key) if self._may_have_missed_some(values) else None
+            values = delivery.questions.state().get("values")
+            known = delivery.questions.ids_before(self._messages_key) if self._may_have_missed_some(values) else None
             return End(values, settles=True, known=known)
         except ClientClosed:
             return End()

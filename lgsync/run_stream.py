@@ -242,7 +242,7 @@ class RunStream(Generic[Part]):
     def final_messages(self) -> List[Message]:
         """The thread's whole list of messages after the run, as its state has it (one request, made once)."""
         self._drive_whole()
-        values = self._reader.delivery.state().get("values") if self.thread_id is not None else None
+        values = self._reader.delivery.questions.state().get("values") if self.thread_id is not None else None
         with self._fan_out.lock:
             if not self._reader.settled and self.thread_id is not None:
                 self._reader.settle(values)
@@ -266,7 +266,7 @@ class RunStream(Generic[Part]):
     def _result(self) -> Any:
         self._drive_whole()
         if self.thread_id is not None:
-            return self._reader.delivery.state().get("values")
+            return self._reader.delivery.questions.state().get("values")
         values = self._reader.kept.of("values")
         if not values:
             raise ConfigurationError(

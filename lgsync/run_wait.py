@@ -6,8 +6,9 @@ import logging
 import time
 from typing import Any, Callable, Mapping, NamedTuple
 
+from .cancelling import cancel, time_to_leave
 from .cursor import Cursor
-from .deadline import AT_DEADLINE, LEAVING, Deadline
+from .deadline import Deadline
 from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost, ended
 from .paths import run_path, thread_path
 from .recovery import Recovery
@@ -105,10 +106,9 @@ class RunWait(NamedTuple):
         return str(Cursor(self.thread_id, self.run_id, transport=self.rest.transport.name))
 
     def _cancel(self) -> None:
-        params = {**self.params, "action": "interrupt", "wait": "0"}
-        limits = AT_DEADLINE if self.recovery.deadline.passed else LEAVING
+        limits = time_to_leave(self.recovery.deadline)
         try:
-            self.rest.accepted("POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=limits)
+            cancel(self.rest, self._path, "interrupt", params=self.params, headers=self.headers, timeout=limits)
         except LgsyncError as exc:
             # Raising here would hide why the caller left.
             logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)

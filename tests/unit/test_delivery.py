@@ -7,6 +7,7 @@ from typing import Any, List, Mapping, Optional, Tuple, Union
 import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, interrupt, run_answers, state, update, whole
 
+from lgsync.closing import Closing
 from lgsync.cursor import Cursor, Place
 from lgsync.deadline import Deadline
 from lgsync.delivery import Delivery, Earlier, Gap
@@ -622,6 +623,25 @@ def test_a_server_that_asks_for_a_long_pause_does_not_stretch_the_deadline() -> 
     with pytest.raises(DeadlineExceeded):
         one.next_part()
     assert time.monotonic() - began < 5
+
+
+def test_a_deadline_that_passes_after_the_end_takes_no_pause_from_what_is_asked_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, pauses = [0.0], []
+    monkeypatch.setattr(Closing, "wait", lambda self, seconds: pauses.append(seconds))
+    away = iter([AWAY, AWAY, AWAY, (200, state())])
+    transport = ScriptedTransport(
+        ScriptedSource([update(whole("ai", "hi", id="m1"))], outcome="success"),
+        {f"GET /threads/{THREAD}/state": lambda: next(away)},
+    )
+    start = RunStart(THREAD, {"stream_mode": list(UPDATES)})
+    rules = Policy(budget=60.0, idle=300.0, jitter=lambda: 0.0)
+    one = Delivery(Rest(transport), start, rules, Deadline(5.0, lambda: now[0]))
+    drain(one)
+    now[0] = 10.0
+    assert one.questions.state() == state()
+    assert pauses == [0.0, 0.125, 0.25]
 
 
 def stateless(status: Optional[str]) -> Delivery:
