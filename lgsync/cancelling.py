@@ -10,7 +10,7 @@ from .in_thread import done_apart
 from .rest import Rest
 from .transport import Timeout
 
-__all__ = ["cancel", "time_to_leave"]
+__all__ = ["cancel_run", "time_to_leave"]
 
 #: How long it may take to cancel a run that is left; and one whose deadline has passed, when time is up already.
 LEAVING = Timeout(3.0, 5.0)
@@ -20,7 +20,7 @@ AT_DEADLINE = Timeout(0.5, 0.5)
 _SCHEDULING = 0.5
 
 
-def cancel(
+def cancel_run(
     rest: Rest, run_path: str, action: str, *, params: Mapping[str, Any], headers: Mapping[str, str], timeout: Timeout
 ) -> bool:
     """Cancel the run (``POST {run_path}/cancel``), from a signal handler too; False if there was none left to cancel.

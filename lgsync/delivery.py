@@ -9,13 +9,11 @@ more, for what it said after the cut. Only joins and questions are repeated, nev
 from __future__ import annotations
 
 import dataclasses
-import functools
-import time
 from collections import deque
 from enum import Enum
-from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar, Union
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from .cancelling import cancel, time_to_leave
+from .cancelling import cancel_run, time_to_leave
 from .closing import Closing
 from .cursor import Place
 from .deadline import Deadline
@@ -27,21 +25,21 @@ from .errors import (
     RunError,
     StreamLost,
 )
-from .named_run import NamedRun, may_have_started
+from .named_run import NamedRun
 from .parts import StreamPart, Undecoded, kind_of
 from .policy import EARLIER, GAP, SKIP, Policy
-from .recovery import ATTEMPT, Recovery, Watch
+from .recovery import ATTEMPT, Recovery
 from .rest import Rest
+from .run_connections import RunConnections
 from .run_questions import RunQuestions
 from .thread_state import interrupts_in
 from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
 __all__ = ["Beat", "Delivery", "Earlier", "Gap", "Placed"]
 
-T = TypeVar("T")
-
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
+
 #: Kinds whose data is always JSON.
 _JSON_KINDS = frozenset(
     [
@@ -105,11 +103,11 @@ class Delivery:
         self._start = dataclasses.replace(start, headers={**rest.headers(start.headers), **self.span.headers})
         self._policy = policy
         self._deadline = deadline
-        self._watch = Watch(policy, deadline)
         self._bounded = deadline.seconds is not None
         self._beat: Optional[float] = None
         self._closing = Closing()
         self._recovery = Recovery(policy, deadline, self._closing)
+        self._connections = RunConnections(rest, self.run, self._start, self.span, self._recovery)
         self.questions = RunQuestions(self._rest, self.run, self._start, self._recovery)
         self._ready: Deque[Item] = deque()
         # Parts that were taken from the connection, and not looked at yet.
@@ -128,15 +126,15 @@ class Delivery:
         self._drops = 0
         self._interrupts: Dict[str, Mapping[str, Any]] = {}
         self._paused = False
-        # The server makes a thread for a run without one; its messages name that.
-        self._seeks_thread = False
         self._at: Optional[Place] = None
         try:
-            self._source = self._open_first(rest)
+            self._source = self._connections.first()
         except BaseException as exc:
             self.span.ended(None, exc)
             raise
         self.span.known(self.run.thread_id, self.run.run_id)
+        # The server makes a thread for a run without one; its messages name that.
+        self._seeks_thread = self.run.thread_id is None
 
     @property
     def place(self) -> Place:
@@ -280,7 +278,7 @@ class Delivery:
         """The join, tried a few times: the run is over, and its state is there; None if it cannot be had."""
         for _ in range(_LOOKS):
             try:
-                return self._cuttably(functools.partial(self._join, position), _close)
+                return self._connections.joined(position)
             except LgsyncError as exc:
                 if self._recovery.paused(exc, self.run):
                     break
@@ -312,34 +310,6 @@ class Delivery:
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
-    def _open_first(self, rest: Rest) -> PartSource:
-        start = self._start
-        if isinstance(start, RunJoin):
-            start = dataclasses.replace(start, position=self._policy.rejoining().position)
-
-        def opened() -> PartSource:
-            call.attempted()
-            limits = self._deadline.within(start.timeout or rest.timeout)
-            return rest.transport.open_run(dataclasses.replace(start, timeout=limits))
-
-        try:
-            with self.span.opening() as call:
-                source = rest.tried(opened, self._deadline, "GET" if isinstance(start, RunJoin) else "POST")
-        except LgsyncError as exc:
-            if self._deadline.passed:
-                raise self._deadline.exceeded("Opening the stream", thread_id=self.run.thread_id) from exc
-            if isinstance(start, RunStart):
-                raise may_have_started(exc, self.run.thread_id) from exc
-            raise
-        self.run.thread_id, self.run.run_id = source.thread_id, source.run_id
-        self._seeks_thread = source.thread_id is None
-        return self._opened(source)
-
-    def _opened(self, source: PartSource) -> PartSource:
-        source.patience, source.beat_seconds = self._watch, self._beat
-        self._policy.opened(time.monotonic())
-        return source
-
     def _take_up_again(self, error: LgsyncError) -> None:
         """Join the run again, however often it takes, as long as the policy and the deadline allow it."""
         self._exact = self._exact and self._source.exact
@@ -360,7 +330,7 @@ class Delivery:
         while not self._recovery.pause(error, self.run, retry):
             join = self._policy.rejoining()
             try:
-                source = self._cuttably(functools.partial(self._join, join.position), _close)
+                source = self._connections.joined(join.position)
             except NotFoundError as exc:
                 self._find_out_why_gone(exc)
                 return
@@ -376,33 +346,8 @@ class Delivery:
                 self._go_on(source, join.gap or self._loses_by_cuts)
             return
 
-    def _cuttably(self, call: Callable[[], T], discard: Optional[Callable[[T], None]] = None) -> Optional[T]:
-        """What a call to the server gives; None as soon as the stream is closed."""
-        return self._closing.call(call, discard, cuttable=self._rest.transport.cuttable)
-
-    def _join(self, position: Optional[str]) -> PartSource:
-        with self.span.opening(again=True) as call:
-            return self._rest.transport.open_run(self._rejoin(position, {**self._start.headers, **call.headers}))
-
-    def _rejoin(self, position: Optional[str], headers: Mapping[str, str]) -> RunJoin:
-        start = self._start
-        timeout = self._recovery.limits(start.timeout or self._rest.timeout)
-        if isinstance(start, RunJoin):
-            return dataclasses.replace(start, position=position, headers=headers, timeout=timeout)
-        return RunJoin(
-            thread_id=str(self.run.thread_id),
-            run_id=str(self.run.run_id),
-            modes=start.modes,
-            narrowed=False,
-            position=position,
-            stream_subgraphs=start.stream_subgraphs,
-            headers=headers,
-            params=start.params,
-            timeout=timeout,
-        )
-
     def _go_on(self, source: PartSource, gap: bool) -> None:
-        self._source = self._opened(source)
+        self._source = source
         # Another thread may have asked for it meanwhile, of the source before.
         source.beat_seconds = self._beat
         if gap:
@@ -441,7 +386,9 @@ class Delivery:
                 'A run without a thread can only be cancelled by leaving its stream: start it with on_close="cancel"'
             )
         start = self._start
-        return cancel(self._rest, self.run.path, action, params=start.params, headers=start.headers, timeout=timeout)
+        return cancel_run(
+            self._rest, self.run.path, action, params=start.params, headers=start.headers, timeout=timeout
+        )
 
     def cancel_on_leaving(self) -> bool:
         """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
@@ -503,10 +450,6 @@ class _Away(PartSource):
 
 def _assistant_of(start: Union[RunStart, RunJoin]) -> Optional[str]:
     return None if isinstance(start, RunJoin) else start.payload.get("assistant_id")
-
-
-def _close(source: PartSource) -> None:
-    source.close()
 
 
 def _thread_of(message_tuple: Any) -> Optional[str]:

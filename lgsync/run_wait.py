@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any, Callable, Mapping, NamedTuple
 
-from .cancelling import cancel, time_to_leave
+from .cancelling import cancel_run, time_to_leave
 from .cursor import Cursor
 from .deadline import Deadline
 from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost, ended
@@ -108,7 +108,7 @@ class RunWait(NamedTuple):
     def _cancel(self) -> None:
         limits = time_to_leave(self.recovery.deadline)
         try:
-            cancel(self.rest, self._path, "interrupt", params=self.params, headers=self.headers, timeout=limits)
+            cancel_run(self.rest, self._path, "interrupt", params=self.params, headers=self.headers, timeout=limits)
         except LgsyncError as exc:
             # Raising here would hide why the caller left.
             logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)
