@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from enum import Enum
+from threading import RLock
 from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .cancelling import cancel_run, time_to_leave
@@ -105,6 +106,8 @@ class Delivery:
         self._deadline = deadline
         self._bounded = deadline.seconds is not None
         self._beat: Optional[float] = None
+        # Re-entrant, for a signal handler may ask for beats.
+        self._switching = RLock()
         self._closing = Closing()
         self._recovery = Recovery(policy, deadline, self._closing)
         self._connections = RunConnections(rest, self.run, self._start, self.span, self._recovery)
@@ -176,8 +179,14 @@ class Delivery:
 
     def beat(self, seconds: float) -> None:
         """From now on, give a Beat whenever so many seconds brought no part, if the transport can tell."""
-        self._beat = seconds if self._beat is None else min(self._beat, seconds)
-        self._source.beat_seconds = self._beat
+        with self._switching:
+            self._beat = seconds if self._beat is None else min(self._beat, seconds)
+            self._read_from(self._source)
+
+    def _read_from(self, source: PartSource) -> None:
+        """Make ``source`` the one that is read, with the beats that were asked for by then, by whatever thread."""
+        with self._switching:
+            self._source, source.beat_seconds = source, self._beat
 
     def at_hand(self) -> List[Placed]:
         """What has come by now, behind what :meth:`next_part` gave; a gap is the last of it.
@@ -337,7 +346,7 @@ class Delivery:
             except LgsyncError as exc:
                 if self._beat is not None:
                     # Between two attempts, too, whoever asked for it is given a beat.
-                    self._source = _Away(self._source, exc)
+                    self._read_from(_Away(self._source, exc))
                     self._ready.append(Beat.BEAT)
                     return
                 error = exc
@@ -347,9 +356,7 @@ class Delivery:
             return
 
     def _go_on(self, source: PartSource, gap: bool) -> None:
-        self._source = source
-        # Another thread may have asked for it meanwhile, of the source before.
-        source.beat_seconds = self._beat
+        self._read_from(source)
         if gap:
             why = "such parts are not kept, and what the run said meanwhile is gone"
             self._ready.append(self._gap(self.run.missing(why)))

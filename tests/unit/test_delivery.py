@@ -475,6 +475,35 @@ def test_a_question_that_is_not_answered_is_asked_again() -> None:
     assert one.outcome == "success"
 
 
+def test_who_asks_for_beats_while_the_stream_is_taken_up_again_gets_them_from_the_new_connection() -> None:
+    class Passed(ScriptedSource):
+        """Lets somebody ask for beats just when it is told of those that were asked for."""
+
+        _seconds: Optional[float] = None
+
+        @property
+        def beat_seconds(self) -> Optional[float]:
+            return self._seconds
+
+        @beat_seconds.setter
+        def beat_seconds(self, seconds: Optional[float]) -> None:
+            asking = threading.Thread(target=one.beat, args=(0.5,))
+            if seconds is None:
+                asked.append(asking)
+                asking.start()
+                asking.join(0.1)
+            self._seconds = seconds
+
+    asked: List[threading.Thread] = []
+    second = Passed([part("1"), part("2")])
+    transport = ScriptedTransport([ScriptedSource([part("1"), CUT]), second], run_answers())
+    one = Delivery(Rest(transport), RunStart(THREAD, {}), Policy(budget=60.0, idle=None), Deadline(None))
+    assert [one.next_part(), one.next_part()] == [part("1"), part("2")]
+    for each in asked:
+        each.join(5)
+    assert second.beat_seconds == 0.5
+
+
 # -- beginning in the middle ------------------------------------------------------------------------------------------
 
 
