@@ -626,6 +626,29 @@ def test_where_silence_cannot_be_told_heartbeats_are_beats(framing: str, gzip: b
         assert list(stream.source) == []
 
 
+def test_heartbeats_of_the_server_put_no_beat_off() -> None:
+    over = threading.Event()
+
+    def body(connection: Connection) -> None:
+        connection.start_stream()
+        connection.chunk(b"data: 1\n\n")
+        for _ in range(500):
+            if over.wait(0.01):
+                break
+            connection.chunk(b": heartbeat\n\n")
+        connection.end()
+
+    with Stream(body) as stream:
+        assert next(stream.source).data == 1
+        stream.source.beat_seconds = 0.1
+        for _ in range(2):
+            with pytest.raises(Quiet):
+                next(stream.source)
+        over.set()
+        stream.source.beat_seconds = None
+        assert list(stream.source) == []
+
+
 def test_a_connection_that_is_dead_is_noticed_between_beats() -> None:
     with Stream(body_of(b"data: 1\n\n", end="open")) as stream:
         stream.source.beat_seconds = 0.05

@@ -323,6 +323,35 @@ def test_beats_lose_nothing_and_put_no_question_off() -> None:
         assert source.outcome == "success"
 
 
+def test_frames_that_bring_no_part_put_no_beat_off() -> None:
+    tape, over = Tape(), threading.Event()
+    with ThreadServer() as server:
+        source = server.transport().open_run(server.start())
+        peer = server.peer()
+        peer.confirm()
+        peer.send(tape.running())
+
+        def send_what_brings_no_part() -> None:
+            for _ in range(500):
+                if over.wait(0.01):
+                    break
+                peer.send(tape.lifecycle("started", ["agent:1"]))
+            peer.send(tape.completed())
+
+        sending = threading.Thread(target=send_what_brings_no_part)
+        sending.start()
+        assert next(source).event == "metadata"
+        source.beat_seconds = 0.1
+        for _ in range(2):
+            with pytest.raises(Quiet):
+                next(source)
+        over.set()
+        sending.join()
+        source.beat_seconds = None
+        assert list(source) == []
+        assert source.outcome == "success"
+
+
 def test_what_came_on_subscriptions_that_were_never_confirmed_is_given_at_the_end() -> None:
     tape = Tape()
     with ThreadServer() as server:
