@@ -18,14 +18,7 @@ from .cancelling import cancel_run, time_to_leave
 from .closing import Closing
 from .cursor import Place
 from .deadline import Deadline
-from .errors import (
-    ConfigurationError,
-    ConnectionLost,
-    LgsyncError,
-    NotFoundError,
-    RunError,
-    StreamLost,
-)
+from .errors import ConfigurationError, ConnectionLost, LgsyncError, NotFoundError, RunError, StreamLost
 from .named_run import NamedRun
 from .parts import StreamPart, Undecoded, kind_of
 from .policy import EARLIER, GAP, SKIP, Policy
@@ -79,6 +72,7 @@ class Delivery:
 
     ``outcome`` is "success", "interrupted", "cancelled", "error", or None as long as it is not known (a stream that
     its owner closed never learns it). ``begins_midway`` says that what the run said before is not among its parts.
+    ``run`` names it, and ``questions`` asks the server about it.
     """
 
     def __init__(

@@ -6,16 +6,7 @@ from typing import Any, Optional, Union
 
 from .cursor import Cursor, Place
 from .deadline import Deadline
-from .errors import (
-    ConnectionLost,
-    DeadlineExceeded,
-    DecodeError,
-    LgsyncError,
-    RunError,
-    StreamLost,
-    ended,
-    run_error,
-)
+from .errors import ConnectionLost, DeadlineExceeded, DecodeError, LgsyncError, RunError, StreamLost, ended, run_error
 from .parts import StreamPart
 from .paths import run_path, thread_path
 from .policy import Policy

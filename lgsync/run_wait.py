@@ -65,10 +65,6 @@ class RunWait(NamedTuple):
                 self._cancel()
             raise
 
-    @property
-    def _path(self) -> str:
-        return run_path(self.thread_id, self.run_id)
-
     def exceeded(self, deadline: Deadline) -> DeadlineExceeded:
         """The run was waited for as long as was allowed."""
         return deadline.exceeded(
@@ -89,6 +85,14 @@ class RunWait(NamedTuple):
             cursor=self._cursor,
         )
 
+    @property
+    def _path(self) -> str:
+        return run_path(self.thread_id, self.run_id)
+
+    @property
+    def _cursor(self) -> str:
+        return str(Cursor(self.thread_id, self.run_id, transport=self.rest.transport.name))
+
     def _ask(self, path: str) -> Any:
         while True:
             timeout = self.recovery.deadline.within(self.timeout)
@@ -100,10 +104,6 @@ class RunWait(NamedTuple):
                     # The server had taken the question, and was waiting with us.
                     self.recovery.policy.alive()
                 self.recovery.pause(exc, self)
-
-    @property
-    def _cursor(self) -> str:
-        return str(Cursor(self.thread_id, self.run_id, transport=self.rest.transport.name))
 
     def _cancel(self) -> None:
         limits = time_to_leave(self.recovery.deadline)

@@ -657,7 +657,8 @@ def test_a_server_that_asks_for_a_long_pause_does_not_stretch_the_deadline() -> 
 def test_a_deadline_that_passes_after_the_end_takes_no_pause_from_what_is_asked_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now, pauses = [0.0], []
+    now = [0.0]
+    pauses: List[float] = []
     monkeypatch.setattr(Closing, "wait", lambda self, seconds: pauses.append(seconds))
     away = iter([AWAY, AWAY, AWAY, (200, state())])
     transport = ScriptedTransport(
