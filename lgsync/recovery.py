@@ -12,7 +12,7 @@ from .policy import GiveUp, Policy
 from .request_log import tell_of_pause
 from .transport import PartSource, Timeout
 
-__all__ = ["ATTEMPT", "Recovery", "Subject", "Watch"]
+__all__ = ["ATTEMPT", "Recovery", "Subject"]
 
 #: How long an attempt to join, or a question about the run, may take; then it is tried again.
 ATTEMPT = Timeout(5.0, 10.0)
@@ -47,12 +47,22 @@ class Subject(Protocol):
 
 
 class Recovery:
-    """What comes between an attempt that failed and the next. ``closing`` ends every pause; its owner sets it."""
+    """Watches a connection, and says what comes between an attempt that failed and the next.
+
+    ``closing`` ends every pause; its owner sets it.
+    """
 
     def __init__(self, policy: Policy, deadline: Deadline, closing: Optional[Closing] = None) -> None:
         self.policy = policy
         self.deadline = deadline
         self.closing = closing or Closing()
+        self._watch = Watch(policy, deadline)
+
+    def watched(self, source: PartSource) -> PartSource:
+        """A connection that stands now: from here on it may be silent for as long as the policy says."""
+        source.patience = self._watch
+        self.policy.opened(time.monotonic())
+        return source
 
     def limits(self, most: Timeout = ATTEMPT) -> Timeout:
         """How long one more attempt may take, and no longer than ``most``."""

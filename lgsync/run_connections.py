@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from typing import Mapping, Optional, Union
 
 from .errors import LgsyncError
 from .named_run import NamedRun, may_have_started
-from .recovery import Recovery, Watch
+from .recovery import Recovery
 from .rest import Rest
 from .tracing import RunSpan
 from .transport import PartSource, RunJoin, RunStart
@@ -28,7 +27,6 @@ class RunConnections:
         self._start = start
         self._span = span
         self._recovery = recovery
-        self._watch = Watch(recovery.policy, recovery.deadline)
 
     def first(self) -> PartSource:
         """Start the run or join it, as was asked, and learn its name.
@@ -54,19 +52,14 @@ class RunConnections:
                 raise may_have_started(exc, self._run.thread_id) from exc
             raise
         self._run.thread_id, self._run.run_id = source.thread_id, source.run_id
-        return self._watched(source)
+        return self._recovery.watched(source)
 
     def joined(self, position: Optional[str]) -> Optional[PartSource]:
         """Join the run from ``position``, tried once; None as soon as the stream is closed. Raises as ``first``."""
         transport = self._rest.transport
         join = functools.partial(self._join, position)
         source = self._recovery.closing.call(join, _close, cuttable=transport.cuttable)
-        return None if source is None else self._watched(source)
-
-    def _watched(self, source: PartSource) -> PartSource:
-        source.patience = self._watch
-        self._recovery.policy.opened(time.monotonic())
-        return source
+        return None if source is None else self._recovery.watched(source)
 
     def _join(self, position: Optional[str]) -> PartSource:
         with self._span.opening(again=True) as call:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import time
 from threading import Lock
 from types import TracebackType
 from typing import Any, Iterator, NamedTuple, Optional, Tuple, Type
@@ -17,7 +16,7 @@ from .leaving import in_background
 from .parts import StreamPart, Undecoded
 from .paths import thread_path
 from .policy import Policy
-from .recovery import Recovery, Watch
+from .recovery import Recovery
 from .rest import Rest
 from .thread_catch_up import CatchUp
 from .thread_place import ThreadPlace
@@ -48,7 +47,6 @@ class ThreadEvents:
         self._rest = rest.once()
         self._join = dataclasses.replace(join, headers=rest.headers(join.headers))
         self._policy = policy
-        self._watch = Watch(policy, deadline)
         self._bounded = deadline.seconds is not None
         self._place = ThreadPlace(join.position)
         self._closing = Closing()
@@ -158,7 +156,7 @@ class ThreadEvents:
                 return self._open(dataclasses.replace(join, timeout=limits))
 
             try:
-                return self._live(rest.tried(opened, deadline, "GET"))
+                return self._recovery.watched(rest.tried(opened, deadline, "GET"))
             except LgsyncError as exc:
                 if deadline.passed:
                     raise deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
@@ -177,11 +175,6 @@ class ThreadEvents:
         except BaseException:
             live.close()
             raise
-
-    def _live(self, source: PartSource) -> PartSource:
-        source.patience = self._watch
-        self._policy.opened(time.monotonic())
-        return source
 
     def _take_up_again(self, error: LgsyncError) -> None:
         """Join the thread again, however often it takes, as long as the policy and the deadline allow it."""
@@ -202,7 +195,7 @@ class ThreadEvents:
                 error = exc
                 continue
             if source is not None:
-                self._source = self._live(source)
+                self._source = self._recovery.watched(source)
             break
         if self._closing.is_set():
             self._source.close()

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from inmemory_server import NothingYet, Server
 
 from lgsync import delivery as delivery_module
-from lgsync import recovery, run_connections
+from lgsync import recovery
 from lgsync.cursor import Cursor, Place
 from lgsync.deadline import Deadline
 from lgsync.delivery import Delivery, Earlier, Gap
@@ -79,7 +79,7 @@ class World:
         self.meanwhile: List[int] = []
         self._said = 0
         self.time = Time(self.server)
-        self._patches = [mock.patch.object(module, "time", self.time) for module in (recovery, run_connections, sse)]
+        self._patches = [mock.patch.object(module, "time", self.time) for module in (recovery, sse)]
         self._patches.append(mock.patch.object(delivery_module, "Closing", functools.partial(InlineClosing, self.time)))
         for patch in self._patches:
             patch.start()
