@@ -34,8 +34,8 @@ _AFTERWARDS_SECONDS = 0.5
 # The last of the growing pauses in which a run whose successor has begun may still be called running.
 _SETTLING_SECONDS = 10.0
 
-# How many parts are taken before their turn.
-_MOST_AT_HAND = 128
+# How many parts are taken before their turn: of twice as many, Python's collector looks for cycles each time, in vain.
+_MOST_AT_HAND = 32
 
 
 class WebSocketSource(PartSource):

@@ -255,7 +255,7 @@ def test_an_answer_that_drips_is_over_when_the_time_of_the_call_is(begun: bytes)
         began = time.monotonic()
         with pytest.raises(ConnectionTimeout, match=r"did not answer in full within 0\.3 s"):
             transport.request("GET", "/x", timeout=Timeout(5, 5, 0.3))
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 4
         server.wait_for_scripts()
 
 
@@ -304,7 +304,7 @@ def test_a_session_of_the_users_own_is_bounded_too() -> None:
         began = time.monotonic()
         with pytest.raises(ConnectionTimeout):
             transport.request("GET", "/x", timeout=Timeout(5, 5, 0.3))
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 4
 
 
 def test_a_call_that_is_answered_in_time_leaves_its_connection_to_the_next() -> None:
