@@ -33,17 +33,17 @@ class Watch:
 
 
 class Subject(Protocol):
-    """What is streamed, or waited for, in the words of its errors."""
+    """What is streamed, or waited for: the run, if it is one, and the errors that name it.
+
+    ``exceeded`` says that its time is up, and ``lost`` that it was ``tried`` in vain to go on, for so many seconds.
+    """
 
     @property
-    def run_id(self) -> Optional[str]:
-        """The run that it is, if it is one."""
+    def run_id(self) -> Optional[str]: ...
 
-    def exceeded(self, deadline: Deadline) -> DeadlineExceeded:
-        """Its time is up."""
+    def exceeded(self, deadline: Deadline) -> DeadlineExceeded: ...
 
-    def lost(self, why: str, *, tried: float = 0.0) -> StreamLost:
-        """It was tried for so many seconds to go on with it."""
+    def lost(self, why: str, *, tried: float = 0.0) -> StreamLost: ...
 
 
 class Recovery:
