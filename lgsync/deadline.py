@@ -8,11 +8,7 @@ from typing import Callable, Optional
 from .errors import ConfigurationError, DeadlineExceeded
 from .transport import LONGEST_WAIT, Timeout
 
-__all__ = ["AT_DEADLINE", "LEAVING", "Deadline"]
-
-#: How long it may take to cancel a run that is left; and one whose deadline has passed, when time is up already.
-LEAVING = Timeout(3.0, 5.0)
-AT_DEADLINE = Timeout(0.5, 0.5)
+__all__ = ["Deadline"]
 
 # Sockets take a timeout of zero for "do not block".
 _SHORTEST = 0.001

@@ -8,50 +8,31 @@ more, for what it said after the cut. Only joins and questions are repeated, nev
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
-import time
 from collections import deque
 from enum import Enum
-from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple, TypeVar, Union
+from threading import RLock
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
+from .cancelling import cancel_run, time_to_leave
 from .closing import Closing
-from .cursor import Cursor, Place
-from .deadline import AT_DEADLINE, LEAVING, Deadline
-from .errors import (
-    ClientClosed,
-    ConfigurationError,
-    ConnectionLost,
-    ConnectionTimeout,
-    DeadlineExceeded,
-    DecodeError,
-    LgsyncError,
-    NotFoundError,
-    RunError,
-    StreamLost,
-    ended,
-    run_error,
-)
-from .in_thread import done_apart
+from .cursor import Place
+from .deadline import Deadline
+from .errors import ConfigurationError, ConnectionLost, LgsyncError, NotFoundError, RunError, StreamLost
+from .named_run import NamedRun
 from .parts import StreamPart, Undecoded, kind_of
-from .paths import segment
-from .policy import EARLIER, GAP, SKIP, GiveUp, Policy
-from .request_log import tell_of_pause
+from .policy import EARLIER, GAP, SKIP, Policy
+from .recovery import ATTEMPT, Recovery
 from .rest import Rest
-from .thread_state import UNFINISHED, failure_in, interrupts_in
+from .run_connections import RunConnections
+from .run_questions import RunQuestions
+from .thread_state import interrupts_in
 from .transport import PartSource, Quiet, RunJoin, RunStart, Timeout
 
-__all__ = ["ATTEMPT", "Beat", "Delivery", "Earlier", "Gap", "Placed", "Watch", "no_longer"]
+__all__ = ["Beat", "Delivery", "Earlier", "Gap", "Placed"]
 
-T = TypeVar("T")
-
-#: How long an attempt to join, or a question about the run, may take; then it is tried again.
-ATTEMPT = Timeout(5.0, 10.0)
 #: How often a run that is over is joined for what it may have said last.
 _LOOKS = 3
-# How much longer than its limits a call may take where it has a thread of its own.
-_SCHEDULING = 0.5
 
 #: Kinds whose data is always JSON.
 _JSON_KINDS = frozenset(
@@ -60,18 +41,6 @@ _JSON_KINDS = frozenset(
         *("messages", "messages/metadata", "messages/partial", "messages/complete"),
     ]
 )
-
-
-_ADVICE = (
-    " If the run goes on, client.runs.resume(error.cursor) streams it from here; client.threads.get_state(thread_id) "
-    "tells what has come of it."
-)
-
-
-_DEADLINE_ADVICE = (
-    'the run is asked to end, unless on_close="continue"; client.runs.resume(error.cursor) goes on from here'
-)
-_STATE_ADVICE = " client.threads.get_state(thread_id) tells what has come of it."
 
 
 class Gap(NamedTuple):
@@ -98,25 +67,12 @@ Item = Union[StreamPart, Gap, Earlier, Beat]
 Placed = Tuple[Item, Place]
 
 
-class Watch:
-    """How long the next wait for the wire may take."""
-
-    def __init__(self, policy: Policy, deadline: Deadline) -> None:
-        self._policy = policy
-        self._deadline = deadline
-
-    def __call__(self, source: PartSource) -> Optional[float]:
-        self._policy.beat(source.heartbeats, source.last_activity)
-        patience = self._policy.patience(source.last_activity, time.monotonic())
-        left = self._deadline.remaining()
-        return left if patience is None else patience if left is None else min(left, patience)
-
-
 class Delivery:
     """The parts of one run. ``next_part`` gives None at the end; then ``outcome`` is known.
 
     ``outcome`` is "success", "interrupted", "cancelled", "error", or None as long as it is not known (a stream that
     its owner closed never learns it). ``begins_midway`` says that what the run said before is not among its parts.
+    ``run`` names it, and ``questions`` asks the server about it.
     """
 
     def __init__(
@@ -129,8 +85,7 @@ class Delivery:
         begins_midway: bool = False,
     ) -> None:
         """Opens the stream. Raises what :meth:`lgsync.transport.Transport.open_run` raises, and DeadlineExceeded."""
-        self.thread_id = start.thread_id
-        self.run_id = start.run_id if isinstance(start, RunJoin) else None
+        self.run = NamedRun(start, rest.transport.name, policy)
         self.begins_midway = begins_midway
         self.failure: Optional[RunError] = None
         self.outcome: Optional[str] = None
@@ -143,10 +98,14 @@ class Delivery:
         self._start = dataclasses.replace(start, headers={**rest.headers(start.headers), **self.span.headers})
         self._policy = policy
         self._deadline = deadline
-        self._watch = Watch(policy, deadline)
         self._bounded = deadline.seconds is not None
         self._beat: Optional[float] = None
+        # Re-entrant, for a signal handler may ask for beats.
+        self._switching = RLock()
         self._closing = Closing()
+        self._recovery = Recovery(policy, deadline, self._closing)
+        self._connections = RunConnections(rest, self.run, self._start, self.span, self._recovery)
+        self.questions = RunQuestions(self._rest, self.run, self._start, self._recovery)
         self._ready: Deque[Item] = deque()
         # Parts that were taken from the connection, and not looked at yet.
         self._taken: Deque[StreamPart] = deque()
@@ -164,15 +123,15 @@ class Delivery:
         self._drops = 0
         self._interrupts: Dict[str, Mapping[str, Any]] = {}
         self._paused = False
-        self._temporary: Optional[str] = None
         self._at: Optional[Place] = None
-        self._state: Optional[Dict[str, Any]] = None
         try:
-            self._source = self._open_first(rest)
+            self._source = self._connections.first()
         except BaseException as exc:
             self.span.ended(None, exc)
             raise
-        self.span.known(self.thread_id, self.run_id)
+        self.span.known(self.run.thread_id, self.run.run_id)
+        # The server makes a thread for a run without one; its messages name that.
+        self._seeks_thread = self.run.thread_id is None
 
     @property
     def place(self) -> Place:
@@ -183,23 +142,6 @@ class Delivery:
     def interrupts(self) -> List[Mapping[str, Any]]:
         """What the run waits for, as the server sent it, in order of arrival."""
         return list(self._interrupts.values())
-
-    def cursor(self, place: Place, messages_key: str) -> Optional[Cursor]:
-        """The cursor of a place in this run; None for a run that cannot be joined."""
-        if self.thread_id is None or self.run_id is None:
-            return None
-        start = self._start
-        narrowed = isinstance(start, RunJoin) and start.narrowed
-        return Cursor(
-            self.thread_id,
-            self.run_id,
-            place,
-            self._rest.transport.name,
-            start.modes,
-            narrowed,
-            start.stream_subgraphs,
-            messages_key,
-        )
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -219,7 +161,7 @@ class Delivery:
                     return None
                 if self._bounded:
                     # A slow loop finds parts ready at any time.
-                    self._check_deadline(None)
+                    self._recovery.check(self.run)
                 part = self._received()
                 if part is not None:
                     return part
@@ -231,8 +173,14 @@ class Delivery:
 
     def beat(self, seconds: float) -> None:
         """From now on, give a Beat whenever so many seconds brought no part, if the transport can tell."""
-        self._beat = seconds if self._beat is None else min(self._beat, seconds)
-        self._source.beat_seconds = self._beat
+        with self._switching:
+            self._beat = seconds if self._beat is None else min(self._beat, seconds)
+            self._read_from(self._source)
+
+    def _read_from(self, source: PartSource) -> None:
+        """Make ``source`` the one that is read, with the beats that were asked for by then, by whatever thread."""
+        with self._switching:
+            self._source, source.beat_seconds = source, self._beat
 
     def at_hand(self) -> List[Placed]:
         """What has come by now, behind what :meth:`next_part` gave; a gap is the last of it.
@@ -279,11 +227,11 @@ class Delivery:
         if verdict is EARLIER:
             return Earlier(part)
         if type(part.data) is Undecoded and kind in _JSON_KINDS:
-            return self._gap(self._not_json(part))
+            return self._gap(self.run.not_json(part))
         if verdict is GAP:
             self._ready.append(part)
             self._at = self._policy.gap_at
-            return self._gap(self._missing("the server no longer has what came next"))
+            return self._gap(self.run.missing("the server no longer has what came next", self._at))
         return part
 
     def _gap(self, error: LgsyncError) -> Gap:
@@ -298,7 +246,7 @@ class Delivery:
         if self._closing.is_set():
             return
         if outcome is None:
-            url = self._run_path()
+            url = self.run.path
             self._take_up_again(ConnectionLost("the connection ended while the run was still going on", url=url))
             return
         if self._may_have_said_more(outcome) and self._look_again(outcome):
@@ -308,7 +256,7 @@ class Delivery:
             # Of a run that is over, a server may soon forget what it said: looking again for more shows no loss.
             self._unproven = self._found is not None
             if not self._unproven:
-                self._ready.append(self._gap(self._missing("the server no longer has all of what the run said")))
+                self._ready.append(self._gap(self.run.missing("the server no longer has all of what the run said")))
         self._ended = outcome
 
     def _may_have_said_more(self, outcome: str) -> bool:
@@ -322,7 +270,7 @@ class Delivery:
         self._exact = self._exact and self._source.exact
         join = self._policy.rejoining()
         source = None
-        if not join.gap and self.thread_id is not None:
+        if not join.gap and self.run.thread_id is not None:
             source = self._joined_once_more(join.position)
         self._unproven = source is None
         if source is not None:
@@ -333,31 +281,30 @@ class Delivery:
         """The join, tried a few times: the run is over, and its state is there; None if it cannot be had."""
         for _ in range(_LOOKS):
             try:
-                return self._cuttably(functools.partial(self._join, position), _close)
+                return self._connections.joined(position)
             except LgsyncError as exc:
-                self._check_deadline(exc)
-                verdict = self._policy.lost(exc, time.monotonic())
-                if isinstance(verdict, GiveUp) or self._wait(verdict, exc):
+                if self._recovery.paused(exc, self.run):
                     break
         return None
 
     def _note(self, part: StreamPart, kind: str) -> None:
         if kind == "messages":
-            if self.thread_id is None and self._temporary is None:
-                self._temporary = _thread_of(part.data)
+            if self._seeks_thread:
+                self.run.temporary = _thread_of(part.data)
+                self._seeks_thread = self.run.temporary is None
             return
         if kind == "metadata":
             self._misses_its_start = False
         if kind in ("updates", "values"):
             self._shows_state = True
-        if kind == "metadata" and self.run_id is None and isinstance(part.data, dict):
-            self.run_id = part.data.get("run_id")
-            self.span.known(self.thread_id, self.run_id)
+        if kind == "metadata" and self.run.run_id is None and isinstance(part.data, dict):
+            self.run.run_id = part.data.get("run_id")
+            self.span.known(self.run.thread_id, self.run.run_id)
         elif kind in ("updates", "values") and isinstance(part.data, dict) and "__interrupt__" in part.data:
             self._paused = True
             self._note_interrupts(part.data["__interrupt__"])
         elif kind == "error":
-            self.failure = self._run_error(part.data)
+            self.failure = self.run.failed(part.data)
 
     def _note_interrupts(self, interrupts: Any) -> None:
         for interrupt in interrupts if isinstance(interrupts, list) else ():
@@ -365,33 +312,6 @@ class Delivery:
                 self._interrupts[str(interrupt.get("id"))] = interrupt
 
     # -- connections ---------------------------------------------------------------------------------------------------
-
-    def _open_first(self, rest: Rest) -> PartSource:
-        start = self._start
-        if isinstance(start, RunJoin):
-            start = dataclasses.replace(start, position=self._policy.rejoining().position)
-
-        def opened() -> PartSource:
-            call.attempted()
-            limits = self._deadline.within(start.timeout or rest.timeout)
-            return rest.transport.open_run(dataclasses.replace(start, timeout=limits))
-
-        try:
-            with self.span.opening() as call:
-                source = rest.tried(opened, self._deadline, "GET" if isinstance(start, RunJoin) else "POST")
-        except LgsyncError as exc:
-            if self._deadline.passed:
-                raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
-            if isinstance(start, RunStart) and isinstance(exc, (ConnectionLost, DeadlineExceeded)):
-                raise may_have_started(exc, self.thread_id) from exc
-            raise
-        self.thread_id, self.run_id = source.thread_id, source.run_id
-        return self._opened(source)
-
-    def _opened(self, source: PartSource) -> PartSource:
-        source.patience, source.beat_seconds = self._watch, self._beat
-        self._policy.opened(time.monotonic())
-        return source
 
     def _take_up_again(self, error: LgsyncError) -> None:
         """Join the run again, however often it takes, as long as the policy and the deadline allow it."""
@@ -406,18 +326,21 @@ class Delivery:
         if known and isinstance(error, NotFoundError):
             self._find_out_why_gone(error)
             return
+        if not self.run.can_be_joined:
+            self._recovery.check(self.run, error)
+            raise self.run.lost(f"{error}. A run without a thread cannot be joined again") from error
         retry = (self._source.retry or 0) / 1000
-        while not self._pause(error, retry):
+        while not self._recovery.pause(error, self.run, retry):
             join = self._policy.rejoining()
             try:
-                source = self._cuttably(functools.partial(self._join, join.position), _close)
+                source = self._connections.joined(join.position)
             except NotFoundError as exc:
                 self._find_out_why_gone(exc)
                 return
             except LgsyncError as exc:
                 if self._beat is not None:
                     # Between two attempts, too, whoever asked for it is given a beat.
-                    self._source = _Away(self._source, exc)
+                    self._read_from(_Away(self._source, exc))
                     self._ready.append(Beat.BEAT)
                     return
                 error = exc
@@ -426,59 +349,11 @@ class Delivery:
                 self._go_on(source, join.gap or self._loses_by_cuts)
             return
 
-    def _pause(self, error: LgsyncError, retry: float) -> bool:
-        """Wait before the next attempt; True if the stream was closed meanwhile. Raises if there is to be none."""
-        if self._closing.is_set():
-            return True
-        self._check_deadline(error)
-        if self.thread_id is None or self.run_id is None:
-            raise self._lost(f"{error}. A run without a thread cannot be joined again") from error
-        verdict = self._policy.lost(error, time.monotonic(), retry)
-        if isinstance(verdict, GiveUp):
-            raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-        closed = self._wait(verdict, error)
-        if not closed:
-            self._check_deadline(error)
-        return closed
-
-    def _wait(self, seconds: float, error: LgsyncError) -> bool:
-        """Wait so long after ``error``, but not beyond the deadline; True if the stream was closed meanwhile."""
-        tell_of_pause(seconds, error, self.run_id)
-        left = self._deadline.remaining()
-        return self._closing.wait(seconds if left is None else min(left, seconds))
-
-    def _cuttably(self, call: Callable[[], T], discard: Optional[Callable[[T], None]] = None) -> Optional[T]:
-        """What a call to the server gives; None as soon as the stream is closed."""
-        return self._closing.call(call, discard, cuttable=self._rest.transport.cuttable)
-
-    def _join(self, position: Optional[str]) -> PartSource:
-        with self.span.opening(again=True) as call:
-            return self._rest.transport.open_run(self._rejoin(position, {**self._start.headers, **call.headers}))
-
-    def _rejoin(self, position: Optional[str], headers: Mapping[str, str]) -> RunJoin:
-        start = self._start
-        timeout = self._deadline.within(no_longer(start.timeout or self._rest.timeout, ATTEMPT))
-        if isinstance(start, RunJoin):
-            return dataclasses.replace(start, position=position, headers=headers, timeout=timeout)
-        return RunJoin(
-            thread_id=str(self.thread_id),
-            run_id=str(self.run_id),
-            modes=start.modes,
-            narrowed=False,
-            position=position,
-            stream_subgraphs=start.stream_subgraphs,
-            headers=headers,
-            params=start.params,
-            timeout=timeout,
-        )
-
     def _go_on(self, source: PartSource, gap: bool) -> None:
-        self._source = self._opened(source)
-        # Another thread may have asked for it meanwhile, of the source before.
-        source.beat_seconds = self._beat
+        self._read_from(source)
         if gap:
             why = "such parts are not kept, and what the run said meanwhile is gone"
-            self._ready.append(self._gap(self._missing(why)))
+            self._ready.append(self._gap(self.run.missing(why)))
         if self._closing.is_set():
             source.close()
 
@@ -493,7 +368,7 @@ class Delivery:
         if outcome is None:
             raise error
         if self._found is None and outcome != "cancelled":
-            self._ready.append(self._gap(self._missing("the server no longer has what the run said")))
+            self._ready.append(self._gap(self.run.missing("the server no longer has what the run said")))
         self._ended = outcome
 
     def close(self, outcome: Optional[str] = None) -> None:
@@ -507,99 +382,33 @@ class Delivery:
 
     def cancel(self, action: str, timeout: Timeout = ATTEMPT) -> bool:
         """Cancel the run on the server; False if there was nothing left to cancel. Never repeated."""
-        if self.thread_id is None or self.run_id is None:
+        if not self.run.can_be_joined:
             raise ConfigurationError(
                 'A run without a thread can only be cancelled by leaving its stream: start it with on_close="cancel"'
             )
         start = self._start
-        params = {**start.params, "action": action, "wait": "0"}
-        path = f"{self._run_path()}/cancel"
-
-        def ask() -> None:
-            self._rest.accepted("POST", path, params=params, headers=start.headers, timeout=timeout)
-
-        seconds = sum(limit or 0.0 for limit in (timeout.connect, timeout.read)) + _SCHEDULING
-        try:
-            done_apart(seconds, ask, lambda: ConnectionTimeout(f"{path} did not answer within {seconds:g} s", url=path))
-        except NotFoundError:
-            return False
-        return True
+        return cancel_run(
+            self._rest, self.run.path, action, params=start.params, headers=start.headers, timeout=timeout
+        )
 
     def cancel_on_leaving(self) -> bool:
         """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
-        return self.thread_id is None or self.cancel("interrupt", AT_DEADLINE if self._deadline.passed else LEAVING)
+        return self.run.thread_id is None or self.cancel("interrupt", time_to_leave(self._deadline))
 
     @property
     def needs_state(self) -> bool:
         """Whether what the stream showed may differ from what the thread now holds."""
-        return self.thread_id is not None and (self._unproven or not self._shows_all)
+        return self.run.thread_id is not None and (self._unproven or not self._shows_all)
 
     @property
     def cut_short(self) -> Optional[StreamLost]:
         """The error to tell if the state shows that the run said more than was read; None if it may just add to it."""
         told = self._unproven and self._whole
-        return self._missing("the connection ended before all that the run said was read") if told else None
+        return self.run.missing("the connection ended before all that the run said was read") if told else None
 
     @property
     def _shows_all(self) -> bool:
         return self._shows_state and self._exact and self._source.exact and not self._misses_its_start
-
-    def state(self) -> Dict[str, Any]:
-        """The thread's state after the run (``GET /threads/{thread_id}/state``), fetched once.
-
-        If another run has come since, it is the last state of this one (``POST /threads/{thread_id}/history``).
-        """
-        if self._state is None:
-            answer = self._ask("GET", f"{self._thread_path()}/state")
-            state: Dict[str, Any] = answer if isinstance(answer, dict) else {}
-            if _run_of(state) not in (None, self.run_id):
-                state = self._last_of({"run_id": self.run_id}) or state
-            self._state = state
-        return self._state
-
-    def ids_before(self, messages_key: str) -> Optional[Set[str]]:
-        """The ids of the messages that the thread held when the run began, its input among them; None if unknown."""
-        start = self._last_of({"run_id": self.run_id, "source": "input"})
-        if start is None:
-            return None
-        step = (start.get("metadata") or {}).get("step")
-        merged = self._last_of({"run_id": self.run_id, "step": step + 1}) if isinstance(step, int) else None
-        messages = ((merged or start).get("values") or {}).get(messages_key)
-        known = messages if isinstance(messages, list) else []
-        return {str(message.get("id")) for message in known if isinstance(message, dict)}
-
-    def _last_of(self, metadata: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-        """The thread's latest checkpoint with this metadata."""
-        found = self._ask("POST", f"{self._thread_path()}/history", json={"limit": 1, "metadata": metadata})
-        return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
-
-    def _ask(self, method: str, path: str, json: Any = None) -> Any:
-        """Ask for something, again and again while the server is away. Raises ClientClosed if the stream is closed."""
-        # What is asked after the end is no longer a part of the stream.
-        streaming = not self._closing.is_set()
-        while True:
-            try:
-                answer = self._cuttably(lambda: [self._call(method, path, json)]) if streaming else None
-                if answer is None:
-                    if streaming:
-                        raise ClientClosed(f"The stream of run {self.run_id} was closed")
-                    return self._call(method, path, json)
-                return answer[0]
-            except LgsyncError as exc:
-                if not streaming or self.failure is not None:
-                    raise
-                self._check_deadline(exc)
-                verdict = self._policy.lost(exc, time.monotonic())
-                if isinstance(verdict, GiveUp):
-                    raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-                self._wait(verdict, exc)
-                self._check_deadline(exc)
-
-    def _call(self, method: str, path: str, json: Any) -> Any:
-        start = self._start
-        timeout = ATTEMPT if self.outcome else self._deadline.within(ATTEMPT)
-        answer = self._rest.call(method, path, json=json, params=start.params, headers=start.headers, timeout=timeout)
-        return {} if answer is None else answer
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -608,136 +417,22 @@ class Delivery:
             outcome = self._look_for_a_pause(outcome)
         if not self._closing.is_set():
             self._policy.settled()
+            self.questions.settled(failed=outcome == "error")
             self.outcome = outcome
 
     def _ask_outcome(self) -> Optional[str]:
-        """How the run ended, by its status; None if it has not ended."""
-        if self.thread_id is None or self.run_id is None:
-            return self._outcome_without_thread()
-        try:
-            run = self._ask("GET", self._run_path())
-        except NotFoundError as exc:
-            return self._outcome_of_missing(exc)
-        status = run.get("status") if isinstance(run, dict) else None
-        if status in UNFINISHED:
+        """How the run ended; None if it has not ended."""
+        ending = self.questions.ending(was_cut=self._drops > 0)
+        if ending is None:
             return None
-        if status == "success":
-            return "interrupted" if self._paused else "success"
-        if status == "interrupted":
-            if self._drops and self._dies_by_cuts:
-                why = "the server cancelled the run when the connection broke, as it had been asked to"
-                raise self._lost(why, _STATE_ADVICE)
-            return "cancelled"
-        self.failure = self._failure_from_state(status)
-        return "error"
-
-    def _outcome_without_thread(self) -> str:
-        """The thread that the server makes for such a run is named by its messages alone, and gone after its end."""
-        if self._temporary is not None and self.run_id is not None:
-            path = f"/threads/{segment(self._temporary, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
-            with contextlib.suppress(NotFoundError):
-                run = self._ask("GET", path)
-                if isinstance(run, dict) and run.get("status") in (*UNFINISHED, "interrupted"):
-                    raise self._lost("the connection ended before the run did")
-        return "interrupted" if self._paused else "success"
-
-    @property
-    def _dies_by_cuts(self) -> bool:
-        start = self._start
-        if isinstance(start, RunJoin):
-            return start.cancel_on_disconnect
-        return start.payload.get("on_disconnect") == "cancel"
-
-    def _outcome_of_missing(self, error: NotFoundError) -> str:
-        """A run that was rolled back is gone; a thread that is gone, is lost, and so is what a restart forgot."""
-        try:
-            self._ask("GET", self._thread_path())
-        except NotFoundError:
-            raise self._lost("the server no longer knows its thread", "") from error
-        if self._policy.was_away:
-            raise self._lost("the server was away, and no longer knows the run", _STATE_ADVICE) from error
-        return "cancelled"
+        self.failure = ending.failure
+        return "interrupted" if ending.outcome == "success" and self._paused else ending.outcome
 
     def _look_for_a_pause(self, outcome: str) -> str:
         """Streams of messages alone do not show interrupts: the thread's tasks do."""
-        state = self.state()
+        state = self.questions.state()
         self._note_interrupts(interrupts_in(state))
         return "interrupted" if self._interrupts or state.get("next") else outcome
-
-    def _failure_from_state(self, status: Any) -> RunError:
-        error, message = failure_in(self.state())
-        return self._run_error({"error": error, "message": message or f"its status is {status!r}"})
-
-    # -- errors --------------------------------------------------------------------------------------------------------
-
-    def unsettled(self, error: LgsyncError) -> StreamLost:
-        """The error of a run whose end is known, but not what it came to."""
-        if isinstance(error, StreamLost):
-            return error
-        lost = self._lost(f"its state could not be read: {error}")
-        lost.__cause__ = error
-        return lost
-
-    def _run_error(self, failure: Any) -> RunError:
-        return run_error(failure, thread_id=self.thread_id, run_id=self.run_id)
-
-    def _check_deadline(self, cause: Optional[LgsyncError]) -> None:
-        if self.outcome is None and self._deadline.passed:
-            raise self._deadline.exceeded(
-                "The run's stream",
-                thread_id=self.thread_id,
-                run_id=self.run_id,
-                cursor=self._cursor_text(),
-                advice=_DEADLINE_ADVICE,
-            ) from cause
-
-    def _given_up(self, verdict: GiveUp) -> LgsyncError:
-        if verdict.spent is None:
-            return verdict.error
-        return self._lost(str(verdict.error), tried=verdict.spent)
-
-    def _not_json(self, part: StreamPart) -> DecodeError:
-        snippet = part.data[:200]
-        return DecodeError(
-            f"An event {part.event!r} of run {self.run_id} on thread {self.thread_id} holds no JSON: {snippet!r}. "
-            "Iterate again to go on after it.",
-            url=f"{self._run_path()}/stream",
-            status=200,
-            text=str(part.data),
-        )
-
-    def _missing(self, why: str) -> StreamLost:
-        """The error of a place where parts are gone, behind which the stream goes on."""
-        return StreamLost(
-            f"Parts of the stream of run {self.run_id} on thread {self.thread_id} are missing here: {why}. Iterate "
-            "again to go on after them; messages() and the thread's state will be whole.",
-            thread_id=self.thread_id,
-            run_id=self.run_id,
-            cursor=self._cursor_text(),
-        )
-
-    def _lost(self, why: str, advice: Optional[str] = None, *, tried: float = 0.0) -> StreamLost:
-        if advice is None:
-            advice = "" if self.thread_id is None else _ADVICE
-        in_vain = f" and could not be taken up again within {tried:.0f} s" if tried else ""
-        return StreamLost(
-            f"The stream of run {self.run_id} on thread {self.thread_id} was lost{in_vain}: {ended(why)}{advice}",
-            thread_id=self.thread_id,
-            run_id=self.run_id,
-            cursor=self._cursor_text(),
-        )
-
-    def _cursor_text(self) -> Optional[str]:
-        cursor = self.cursor(self.place, "messages")
-        return None if cursor is None else str(cursor)
-
-    def _thread_path(self) -> str:
-        return f"/threads/{segment(self.thread_id, 'thread_id')}"
-
-    def _run_path(self) -> str:
-        if self.thread_id is None:
-            return f"/runs/{self.run_id}"
-        return f"{self._thread_path()}/runs/{segment(self.run_id, 'run_id')}"
 
 
 class _Away(PartSource):
@@ -754,23 +449,8 @@ class _Away(PartSource):
         """There is nothing to free."""
 
 
-def may_have_started(error: LgsyncError, thread_id: Optional[str]) -> LgsyncError:
-    """The error of a request that starts a run, and whose answer was lost: it says what nobody can know."""
-    look = f"look with client.runs.list({thread_id!r}) before you start another" if thread_id else "nobody can tell"
-    return error.saying(f"A run may have begun all the same: {look}")
-
-
 def _assistant_of(start: Union[RunStart, RunJoin]) -> Optional[str]:
     return None if isinstance(start, RunJoin) else start.payload.get("assistant_id")
-
-
-def _close(source: PartSource) -> None:
-    source.close()
-
-
-def no_longer(timeout: Timeout, most: Timeout) -> Timeout:
-    """``timeout``, but at most ``most``."""
-    return Timeout(*(b if a is None else min(a, b or a) for a, b in zip(timeout[:2], most[:2])))
 
 
 def _thread_of(message_tuple: Any) -> Optional[str]:
@@ -778,10 +458,3 @@ def _thread_of(message_tuple: Any) -> Optional[str]:
     metadata = message_tuple[1] if isinstance(message_tuple, list) and len(message_tuple) == 2 else None
     thread_id = metadata.get("thread_id") if isinstance(metadata, dict) else None
     return thread_id if isinstance(thread_id, str) else None
-
-
-def _run_of(state: Any) -> Optional[str]:
-    """The run that made this state; None if it does not say (an update by hand, say)."""
-    metadata = state.get("metadata") if isinstance(state, dict) else None
-    run_id = metadata.get("run_id") if isinstance(metadata, dict) else None
-    return run_id if isinstance(run_id, str) else None

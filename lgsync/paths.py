@@ -9,7 +9,7 @@ from uuid import UUID
 
 from .errors import ConfigurationError, WrongType
 
-__all__ = ["RunIds", "ids_in", "join_url", "segment", "shown_url"]
+__all__ = ["RunIds", "ids_in", "join_url", "run_path", "runs_path", "segment", "shown_url", "thread_path"]
 
 _USER = re.compile(r"^([^/?#]*//)[^/?#]*@")
 
@@ -41,6 +41,21 @@ def segment(value: Any, what: str) -> str:
     except UnicodeEncodeError as exc:
         raise ConfigurationError(f"{what} {text!r} is not valid text: {exc.reason}") from exc
     return quoted.replace(".", "%2E") if not text.strip(".") else quoted
+
+
+def thread_path(thread_id: Optional[str]) -> str:
+    """The path of a thread."""
+    return f"/threads/{segment(thread_id, 'thread_id')}"
+
+
+def runs_path(thread_id: Optional[str]) -> str:
+    """The path of a thread's runs, or of those without one."""
+    return "/runs" if thread_id is None else f"{thread_path(thread_id)}/runs"
+
+
+def run_path(thread_id: Optional[str], run_id: Optional[str]) -> str:
+    """The path of one run on a thread."""
+    return f"{thread_path(thread_id)}/runs/{segment(run_id, 'run_id')}"
 
 
 def join_url(base: str, path: str) -> str:

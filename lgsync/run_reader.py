@@ -193,7 +193,7 @@ class RunReader:
         To be called with the lock held.
         """
         place = min(unread)[1] if unread else self.place
-        return self.delivery.cursor(place, self._messages_key)
+        return self.delivery.run.cursor(place, self._messages_key)
 
     def settle(self, values: Any, known: Optional[Set[str]] = None) -> List[Message]:
         """Take the thread's state as the last word on its messages."""
@@ -257,14 +257,14 @@ class RunReader:
 
     def _cancels_by_leaving(self) -> bool:
         """A run without a thread, which the server cancels when its connection ends."""
-        return self.delivery.thread_id is None and self._on_close == "cancel"
+        return self.delivery.run.thread_id is None and self._on_close == "cancel"
 
     def _cancelled(self) -> bool:
         try:
             return self.delivery.cancel_on_leaving()
         except LgsyncError as exc:
             # Raising here would hide the exception that made the caller leave.
-            run = self.delivery.run_id
+            run = self.delivery.run.run_id
             logger.warning("Run %s was left but could not be cancelled, and may go on: %s", run, exc)
             return False
 
@@ -274,15 +274,15 @@ class RunReader:
         if self.left or delivery.outcome is None or not delivery.needs_state:
             return End()
         try:
-            values = delivery.state().get("values")
-            known = delivery.ids_before(self._messages_key) if self._may_have_missed_some(values) else None
+            values = delivery.questions.state().get("values")
+            known = delivery.questions.ids_before(self._messages_key) if self._may_have_missed_some(values) else None
             return End(values, settles=True, known=known)
         except ClientClosed:
             return End()
         except LgsyncError as exc:
             if delivery.outcome != "error":
-                self._failure = delivery.unsettled(exc)
-            logger.warning("The state of thread %s could not be read after its run: %s", delivery.thread_id, exc)
+                self._failure = delivery.run.unsettled(exc)
+            logger.warning("The state of thread %s could not be read after its run: %s", delivery.run.thread_id, exc)
             return End()
 
     def _may_have_missed_some(self, values: Any) -> bool:

@@ -48,6 +48,9 @@ __all__ = ["Relayed", "RunStream"]
 Out = TypeVar("Out")
 M = TypeVar("M")
 
+# What selects the items of a view of what a part brought, and what the view begins with if it is opened late.
+_Selected = Tuple[Callable[[Batch], Sequence[Out]], Callable[[], Iterable[Out]]]
+
 
 class Relayed(NamedTuple):
     """What one part brought: pairs as ``views`` gives them, to be handed on all together; none if it was quiet.
@@ -146,7 +149,8 @@ class RunStream(Generic[Part]):
         opened late begins with each message as it stands, its delta being all of its text so far.
         """
         self._refuse_what_is_not_attributed(node, tags)
-        return self._message_view(message_filter(completed, namespaces, node, tags), lambda message: message)
+        keep = message_filter(completed, namespaces, node, tags)
+        return self._open(*_messages_shown(self._reader, keep))
 
     def text(self, *, namespaces: Namespaces = "root", node: Optional[str] = None) -> Iterator[str]:
         """The text of AI messages as it grows: pieces to print, or to ``yield`` from a web view.
@@ -154,7 +158,7 @@ class RunStream(Generic[Part]):
         Nothing stands between one message's text and the next one's; take :meth:`messages` to tell them apart.
         """
         self._refuse_what_is_not_attributed(node, None)
-        return self._message_view(_says_something(namespaces, node), lambda message: message.delta.text)
+        return self._open(*_text_shown(self._reader, namespaces, node))
 
     @overload
     def values(self, model: None = None, *, namespaces: Namespaces = "root") -> Iterator[Any]: ...
@@ -242,7 +246,7 @@ class RunStream(Generic[Part]):
     def final_messages(self) -> List[Message]:
         """The thread's whole list of messages after the run, as its state has it (one request, made once)."""
         self._drive_whole()
-        values = self._reader.delivery.state().get("values") if self.thread_id is not None else None
+        values = self._reader.delivery.questions.state().get("values") if self.thread_id is not None else None
         with self._fan_out.lock:
             if not self._reader.settled and self.thread_id is not None:
                 self._reader.settle(values)
@@ -266,7 +270,7 @@ class RunStream(Generic[Part]):
     def _result(self) -> Any:
         self._drive_whole()
         if self.thread_id is not None:
-            return self._reader.delivery.state().get("values")
+            return self._reader.delivery.questions.state().get("values")
         values = self._reader.kept.of("values")
         if not values:
             raise ConfigurationError(
@@ -279,12 +283,12 @@ class RunStream(Generic[Part]):
     @property
     def thread_id(self) -> Optional[str]:
         """The thread; None for a run without one."""
-        return self._reader.delivery.thread_id
+        return self._reader.delivery.run.thread_id
 
     @property
     def run_id(self) -> Optional[str]:
         """The run's id."""
-        return self._reader.delivery.run_id
+        return self._reader.delivery.run.run_id
 
     @property
     def cursor(self) -> Optional[Cursor]:
@@ -390,10 +394,6 @@ class RunStream(Generic[Part]):
     def _open(self, select: Callable[[Batch], Sequence[Out]], backlog: Callable[[], Iterable[Out]]) -> Iterator[Out]:
         return self._fan_out.open(select, backlog, self)
 
-    def _message_view(self, keep: Callable[[Message], bool], show: Callable[[Message], Out]) -> Iterator[Out]:
-        reader = self._reader
-        return self._open(_message_select(keep, show), lambda: [show(m) for m in _messages_so_far(reader) if keep(m)])
-
     def _refuse_what_is_not_attributed(self, node: Optional[str], tags: Optional[Sequence[str]]) -> None:
         capabilities = self._capabilities
         if (node is not None or tags) and capabilities is not None and not capabilities.names_nodes:
@@ -427,21 +427,16 @@ class RunStream(Generic[Part]):
                 "begin iterating the run before its views, or use run.views('parts', 'messages', …)"
             )
 
-    def _named_view(self, name: str) -> Tuple[Callable[[Batch], Sequence[Any]], Callable[[], Iterable[Any]]]:
-        """What selects the items of a view by its name, and what it begins with if it is opened late."""
+    def _named_view(self, name: str) -> _Selected[Any]:
+        """What a view of this name shows."""
         reader = self._reader
         if name == "parts":
             self._refuse_parts_that_are_gone()
             return _part_select(reader), lambda: ()
         if name == "messages":
-            keep = message_filter(False, "root", None, None)
-            return _message_select(keep, lambda m: m), lambda: [m for m in _messages_so_far(reader) if keep(m)]
+            return _messages_shown(reader, message_filter(False, "root", None, None))
         if name == "text":
-            keep = _says_something("root", None)
-            return (
-                _message_select(keep, lambda m: m.delta.text),
-                lambda: [m.delta.text for m in _messages_so_far(reader) if keep(m)],
-            )
+            return _text_shown(reader, "root", None)
         self._require_mode(name)
         return _data_select(name, "root"), _kept_so_far(reader, name, "root")
 
@@ -490,14 +485,23 @@ def _part_select(reader: RunReader) -> Callable[[Batch], Tuple[Any, ...]]:
     return select
 
 
-def _message_select(keep: Callable[[Message], bool], show: Callable[[Message], Out]) -> Callable[[Batch], List[Out]]:
-    # Made for each part: the interpreter runs a filter sooner than what is written out.
-    return lambda batch: [*map(show, filter(keep, batch.changes))]
+# Done for each part: the interpreter runs a filter sooner than what is written out.
 
 
-def _says_something(namespaces: Namespaces, node: Optional[str]) -> Callable[[Message], bool]:
+def _messages_shown(reader: RunReader, keep: Callable[[Message], bool]) -> _Selected[Message]:
+    return lambda batch: [*filter(keep, batch.changes)], lambda: filter(keep, _messages_so_far(reader))
+
+
+def _text_shown(reader: RunReader, namespaces: Namespaces, node: Optional[str]) -> _Selected[str]:
     keep = message_filter(False, namespaces, node, None)
-    return lambda message: message.type == "ai" and bool(message.delta.text) and keep(message)
+
+    def says_something(message: Message) -> bool:
+        return message.type == "ai" and bool(message.delta.text) and keep(message)
+
+    def shown(messages: Iterable[Message]) -> List[str]:
+        return [message.delta.text for message in filter(says_something, messages)]
+
+    return lambda batch: shown(batch.changes), lambda: shown(_messages_so_far(reader))
 
 
 def _messages_so_far(reader: RunReader) -> List[Message]:

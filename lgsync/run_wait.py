@@ -6,12 +6,12 @@ import logging
 import time
 from typing import Any, Callable, Mapping, NamedTuple
 
+from .cancelling import cancel_run, time_to_leave
 from .cursor import Cursor
-from .deadline import AT_DEADLINE, LEAVING, Deadline
+from .deadline import Deadline
 from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost, ended
-from .paths import segment
-from .policy import GiveUp, Policy
-from .request_log import tell_of_pause
+from .paths import run_path, thread_path
+from .recovery import Recovery
 from .rest import Rest
 from .transport import Timeout
 
@@ -29,8 +29,7 @@ class RunWait(NamedTuple):
     rest: Rest
     thread_id: str
     run_id: str
-    policy: Policy
-    deadline: Deadline
+    recovery: Recovery
     timeout: Timeout
     headers: Mapping[str, str]
     params: Mapping[str, Any]
@@ -39,9 +38,8 @@ class RunWait(NamedTuple):
     def __repr__(self) -> str:
         """Tools that log the variables of a failure show these: the headers by name alone, as the query."""
         return (
-            f"RunWait(thread_id={self.thread_id!r}, run_id={self.run_id!r}, deadline={self.deadline!r}, "
-            f"timeout={self.timeout!r}, headers={sorted(self.headers)!r}, params={sorted(self.params)!r}, "
-            f"cancels={self.cancels!r})"
+            f"RunWait(thread_id={self.thread_id!r}, run_id={self.run_id!r}, timeout={self.timeout!r}, "
+            f"headers={sorted(self.headers)!r}, params={sorted(self.params)!r}, cancels={self.cancels!r})"
         )
 
     def values(self, begun: Callable[[], None] = lambda: None) -> Any:
@@ -58,7 +56,7 @@ class RunWait(NamedTuple):
                 values = self._ask(f"{self._path}/join")
             if isinstance(values, dict) and set(values) == {"__interrupt__"}:
                 # A server that is asked after the pause, or of several interrupts, leaves the values out.
-                state = self._ask(f"/threads/{segment(self.thread_id, 'thread_id')}/state")
+                state = self._ask(f"{thread_path(self.thread_id)}/state")
                 values = {**(state.get("values") or {}), **values}
             return values
         except BaseException as exc:
@@ -67,56 +65,50 @@ class RunWait(NamedTuple):
                 self._cancel()
             raise
 
+    def exceeded(self, deadline: Deadline) -> DeadlineExceeded:
+        """The run was waited for as long as was allowed."""
+        return deadline.exceeded(
+            "Waiting for the run",
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+            cursor=self._cursor,
+            advice="the run is asked to end" if self.cancels else "the run goes on",
+        )
+
+    def lost(self, why: str, *, tried: float = 0.0) -> StreamLost:
+        """The run could not be asked after for so many seconds."""
+        return StreamLost(
+            f"Run {self.run_id} on thread {self.thread_id} could not be waited for: {ended(why)} "
+            f"It was asked for {tried:.0f} s, and may still go on: wait again with client.runs.join.",
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+            cursor=self._cursor,
+        )
+
     @property
     def _path(self) -> str:
-        return f"/threads/{segment(self.thread_id, 'thread_id')}/runs/{segment(self.run_id, 'run_id')}"
+        return run_path(self.thread_id, self.run_id)
+
+    @property
+    def _cursor(self) -> str:
+        return str(Cursor(self.thread_id, self.run_id, transport=self.rest.transport.name))
 
     def _ask(self, path: str) -> Any:
         while True:
-            timeout = self.deadline.within(self.timeout)
+            timeout = self.recovery.deadline.within(self.timeout)
             asked = time.monotonic()
             try:
                 return self.rest.call("GET", path, headers=self.headers, params=self.params, timeout=timeout)
             except LgsyncError as exc:
                 if type(exc) is ConnectionLost and time.monotonic() - asked > _HELD_SECONDS:
                     # The server had taken the question, and was waiting with us.
-                    self.policy.alive()
-                self._pause_or_raise(exc)
-
-    def _pause_or_raise(self, error: LgsyncError) -> None:
-        if self.deadline.passed:
-            raise self.deadline.exceeded(
-                "Waiting for the run",
-                thread_id=self.thread_id,
-                run_id=self.run_id,
-                cursor=self._cursor,
-                advice="the run is asked to end" if self.cancels else "the run goes on",
-            ) from error
-        verdict = self.policy.lost(error, time.monotonic())
-        if not isinstance(verdict, GiveUp):
-            tell_of_pause(verdict, error, self.run_id)
-            left = self.deadline.remaining()
-            time.sleep(verdict if left is None else min(verdict, left))
-            return
-        if verdict.spent is None:
-            raise error
-        raise StreamLost(
-            f"Run {self.run_id} on thread {self.thread_id} could not be waited for: {ended(str(error))} "
-            f"It was asked for {verdict.spent:.0f} s, and may still go on: wait again with client.runs.join.",
-            thread_id=self.thread_id,
-            run_id=self.run_id,
-            cursor=self._cursor,
-        ) from error
-
-    @property
-    def _cursor(self) -> str:
-        return str(Cursor(self.thread_id, self.run_id, transport=self.rest.transport.name))
+                    self.recovery.policy.alive()
+                self.recovery.pause(exc, self)
 
     def _cancel(self) -> None:
-        params = {**self.params, "action": "interrupt", "wait": "0"}
-        limits = AT_DEADLINE if self.deadline.passed else LEAVING
+        limits = time_to_leave(self.recovery.deadline)
         try:
-            self.rest.accepted("POST", f"{self._path}/cancel", params=params, headers=self.headers, timeout=limits)
+            cancel_run(self.rest, self._path, "interrupt", params=self.params, headers=self.headers, timeout=limits)
         except LgsyncError as exc:
             # Raising here would hide why the caller left.
             logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)

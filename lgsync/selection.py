@@ -34,8 +34,8 @@ def message_filter(
     within = namespace_filter(namespaces)
     wanted = frozenset(tags or ())
     if not (completed or node is not None or wanted):
-        # What most views ask for, of each change of a message.
-        return lambda message: within(message.namespace)
+        # What most views ask for, of each change of a message; nearly all of those for the root.
+        return (lambda message: not message.namespace) if namespaces == "root" else lambda m: within(m.namespace)
 
     def keep(message: Message) -> bool:
         if completed and message.status == "streaming":

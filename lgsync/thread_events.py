@@ -5,20 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import time
 from threading import Lock
 from types import TracebackType
 from typing import Any, Iterator, NamedTuple, Optional, Tuple, Type
 
 from .closing import Closing
 from .deadline import Deadline
-from .delivery import ATTEMPT, Watch, no_longer
-from .errors import ConnectionLost, DecodeError, LgsyncError, StreamLost, ended
+from .errors import ConnectionLost, DeadlineExceeded, DecodeError, LgsyncError, StreamLost, ended
 from .leaving import in_background
 from .parts import StreamPart, Undecoded
-from .paths import segment
-from .policy import GiveUp, Policy
-from .request_log import tell_of_pause
+from .paths import thread_path
+from .policy import Policy
+from .recovery import Recovery
 from .rest import Rest
 from .thread_catch_up import CatchUp
 from .thread_place import ThreadPlace
@@ -44,19 +42,19 @@ class ThreadEvents:
 
     def __init__(self, rest: Rest, join: ThreadJoin, policy: Policy, deadline: Deadline) -> None:
         self.thread_id = join.thread_id
-        self._path = f"/threads/{segment(join.thread_id, 'thread_id')}"
+        self._path = thread_path(join.thread_id)
         # The deadline of this stream bounds all that is asked for it, and the policy says what is tried again.
         self._rest = rest.once()
         self._join = dataclasses.replace(join, headers=rest.headers(join.headers))
         self._policy = policy
-        self._deadline = deadline
-        self._watch = Watch(policy, deadline)
+        self._bounded = deadline.seconds is not None
         self._place = ThreadPlace(join.position)
         self._closing = Closing()
+        self._recovery = Recovery(policy, deadline, self._closing)
         self._reading = Lock()
         self._failure: Optional[LgsyncError] = None
         self._process = os.getpid()
-        self._source = self._open_first(rest)
+        self._source = self._open_first(rest, deadline)
 
     @property
     def position(self) -> Optional[str]:
@@ -76,7 +74,7 @@ class ThreadEvents:
         if part is None:
             raise StopIteration
         if type(part.data) is Undecoded:
-            raise self._not_json(part)
+            raise self._here.not_json(part)
         return part
 
     def close(self) -> None:
@@ -117,7 +115,8 @@ class ThreadEvents:
             while part is None and not self._closing.is_set():
                 if self._failure is not None:
                     raise self._failure
-                self._check_deadline(None)
+                if self._bounded:
+                    self._recovery.check(self._here)
                 part = self._received()
         except LgsyncError as exc:
             # Whoever closes cuts off what was just asked.
@@ -148,19 +147,19 @@ class ThreadEvents:
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
-    def _open_first(self, rest: Rest) -> PartSource:
+    def _open_first(self, rest: Rest, deadline: Deadline) -> PartSource:
         with rest.settings.tracing.call("GET", f"{self._path}/stream") as span:
             join = dataclasses.replace(self._join, headers={**self._join.headers, **span.headers})
 
             def opened() -> PartSource:
-                limits = self._deadline.within(join.timeout or self._rest.timeout)
+                limits = deadline.within(join.timeout or self._rest.timeout)
                 return self._open(dataclasses.replace(join, timeout=limits))
 
             try:
-                return self._live(rest.tried(opened, self._deadline, "GET"))
+                return self._recovery.watched(rest.tried(opened, deadline, "GET"))
             except LgsyncError as exc:
-                if self._deadline.passed:
-                    raise self._deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
+                if deadline.passed:
+                    raise deadline.exceeded("Opening the stream", thread_id=self.thread_id) from exc
                 raise
 
     def _open(self, join: ThreadJoin) -> PartSource:
@@ -177,19 +176,14 @@ class ThreadEvents:
             live.close()
             raise
 
-    def _live(self, source: PartSource) -> PartSource:
-        source.patience = self._watch
-        self._policy.opened(time.monotonic())
-        return source
-
     def _take_up_again(self, error: LgsyncError) -> None:
         """Join the thread again, however often it takes, as long as the policy and the deadline allow it."""
         self._source.close()
         retry = (self._source.retry or 0) / 1000
-        while not self._pause(error, retry):
+        while not self._recovery.pause(error, self._here, retry):
             self._policy.rejoining()
             position = self._place.rejoining(self._source.position)
-            limits = self._deadline.within(no_longer(self._join.timeout or self._rest.timeout, ATTEMPT))
+            limits = self._recovery.limits(self._join.timeout or self._rest.timeout)
             join = dataclasses.replace(self._join, position=position, timeout=limits)
             try:
                 source = self._closing.call(
@@ -201,7 +195,7 @@ class ThreadEvents:
                 error = exc
                 continue
             if source is not None:
-                self._source = self._live(source)
+                self._source = self._recovery.watched(source)
             break
         if self._closing.is_set():
             self._source.close()
@@ -210,50 +204,41 @@ class ThreadEvents:
         with self._rest.settings.tracing.call("GET", f"{self._path}/stream") as span:
             return self._open(dataclasses.replace(join, headers={**join.headers, **span.headers}))
 
-    def _pause(self, error: LgsyncError, retry: float) -> bool:
-        """Wait before the next attempt; True if the stream was closed meanwhile. Raises if there is to be none."""
-        if self._closing.is_set():
-            return True
-        self._check_deadline(error)
-        verdict = self._policy.lost(error, time.monotonic(), retry)
-        if isinstance(verdict, GiveUp):
-            raise self._given_up(verdict) from (None if verdict.spent is None else verdict.error)
-        tell_of_pause(verdict, error)
-        left = self._deadline.remaining()
-        closed = self._closing.wait(verdict if left is None else min(left, verdict))
-        if not closed:
-            self._check_deadline(error)
-        return closed
+    @property
+    def _here(self) -> _Here:
+        return _Here(self.thread_id, self.position)
 
-    # -- errors --------------------------------------------------------------------------------------------------------
 
-    def _check_deadline(self, cause: Optional[LgsyncError]) -> None:
-        if self._deadline.passed:
-            raise self._deadline.exceeded(
-                "The thread's stream", thread_id=self.thread_id, advice=self._advice()
-            ) from cause
+class _Here(NamedTuple):
+    """A thread, and where its stream stands, in the words of its errors."""
 
-    def _given_up(self, verdict: GiveUp) -> LgsyncError:
-        if verdict.spent is None:
-            return verdict.error
-        in_vain = f" and could not be taken up again within {verdict.spent:.0f} s" if verdict.spent else ""
+    thread_id: str
+    position: Optional[str]
+    run_id: Optional[str] = None
+
+    def exceeded(self, deadline: Deadline) -> DeadlineExceeded:
+        return deadline.exceeded("The thread's stream", thread_id=self.thread_id, advice=self._advice)
+
+    def lost(self, why: str, *, tried: float = 0.0) -> StreamLost:
+        in_vain = f" and could not be taken up again within {tried:.0f} s" if tried else ""
         return StreamLost(
-            f"The stream of thread {self.thread_id} was lost{in_vain}: {ended(str(verdict.error))} {self._advice()}",
+            f"The stream of thread {self.thread_id} was lost{in_vain}: {ended(why)} {self._advice}",
             thread_id=self.thread_id,
         )
 
-    def _advice(self) -> str:
-        return f"client.threads.join_stream(thread_id, last_event_id={self.position!r}) goes on from here"
-
-    def _not_json(self, part: StreamPart) -> DecodeError:
+    def not_json(self, part: StreamPart) -> DecodeError:
         snippet = part.data[:200]
         return DecodeError(
             f"An event {part.event!r} of thread {self.thread_id} holds no JSON: {snippet!r}. "
             "Iterate again to go on after it.",
-            url=f"{self._path}/stream",
+            url=f"{thread_path(self.thread_id)}/stream",
             status=200,
             text=str(part.data),
         )
+
+    @property
+    def _advice(self) -> str:
+        return f"client.threads.join_stream(thread_id, last_event_id={self.position!r}) goes on from here"
 
 
 class _LetGo(NamedTuple):

@@ -17,7 +17,7 @@ from ..errors import (
     NotFoundError,
     ResponseError,
 )
-from ..paths import segment
+from ..paths import run_path, thread_path
 from ..rest import Rest
 from ..thread_state import interrupts_in
 from ..transport import Timeout
@@ -53,7 +53,7 @@ class RunCalls:
         self.run_id: Optional[str] = None
         self.headers = headers
         self.params = params
-        self.path = f"/threads/{segment(thread_id, 'thread_id')}"
+        self.path = thread_path(thread_id)
         self.timeout = timeout or transport.config.timeout
         self._end = None if self.timeout.total is None else time.monotonic() + self.timeout.total
         #: For questions about a run that is being read: who closes its source may have to wait for their answer.
@@ -109,7 +109,7 @@ class RunCalls:
 
     def run(self, run_id: Optional[str] = None, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
         """The run itself, or another one of its thread; raises NotFoundError if there is none."""
-        return self._data("GET", f"{self.path}/runs/{segment(run_id or self.run_id, 'run_id')}", timeout=timeout)
+        return self._data("GET", f"{run_path(self.thread_id, run_id or self.run_id)}", timeout=timeout)
 
     def status(self, *, timeout: Optional[Timeout] = None) -> Optional[str]:
         """The run's status, asked for briefly unless ``timeout`` says otherwise; None if the run is gone."""

@@ -27,7 +27,7 @@ from ..errors import (
     status_error,
 )
 from ..parts import StreamPart
-from ..paths import ids_in, segment
+from ..paths import ids_in, run_path, runs_path, thread_path
 from ..transport import (
     RUN_STARTS,
     Capabilities,
@@ -111,20 +111,19 @@ class SSETransport(HTTPTransport):
         return functools.partial(type(self), max_event_bytes=self.max_event_bytes), (self.config,)
 
     def _start(self, start: RunStart) -> ByteStream:
-        thread = "" if start.thread_id is None else f"/threads/{segment(start.thread_id, 'thread_id')}"
         call = {"params": start.params, "json": start.payload, "headers": start.headers}
-        return _open(self, "POST", f"{thread}/runs/stream", start, **call)
+        return _open(self, "POST", f"{runs_path(start.thread_id)}/stream", start, **call)
 
     def _join(self, join: RunJoin) -> ByteStream:
         # Built from the ids: the Location that the server gives lacks the path prefix of the API.
-        path = f"/threads/{segment(join.thread_id, 'thread_id')}/runs/{segment(join.run_id, 'run_id')}/stream"
+        path = f"{run_path(join.thread_id, join.run_id)}/stream"
         call = {"params": {**_join_params(join), **join.params}, "headers": _from_position(join)}
         return _open(self, "GET", path, join, **call)
 
 
 def open_thread(transport: HTTPTransport, join: ThreadJoin, max_event_bytes: int) -> PartSource:
     """Stream a thread (``GET /threads/{thread_id}/stream``), over whatever transport has HTTP."""
-    path = f"/threads/{segment(join.thread_id, 'thread_id')}/stream"
+    path = f"{thread_path(join.thread_id)}/stream"
     params = {"stream_modes": ",".join(join.modes), **join.params}
     stream = _open(transport, "GET", path, join, params=params, headers=_from_position(join))
     return ThreadSource(stream, max_event_bytes, join)

@@ -34,8 +34,8 @@ _AFTERWARDS_SECONDS = 0.5
 # The last of the growing pauses in which a run whose successor has begun may still be called running.
 _SETTLING_SECONDS = 10.0
 
-# How many parts are taken before their turn.
-_MOST_AT_HAND = 128
+# How many parts are taken before their turn: of twice as many, Python's collector looks for cycles each time, in vain.
+_MOST_AT_HAND = 32
 
 
 class WebSocketSource(PartSource):
@@ -66,7 +66,7 @@ class WebSocketSource(PartSource):
         self._failure: Optional[LgsyncError] = None
         self._closing = run.closing
         self._pause = _QUIET_SECONDS
-        # How long there was silence before the last beat, and when a frame, or a beat, was there last.
+        # How long there was silence before the last beat, and when a part, or a beat, was there last.
         self._waited, self._quiet_since = 0.0, connection.last_activity
         self._signs = _SignsOfLife(run, connection, probe_seconds)
         self.last_activity = connection.last_activity
@@ -133,7 +133,7 @@ class WebSocketSource(PartSource):
         except LgsyncError as exc:
             self._failure = exc
         if parts:
-            self.last_activity = self._connection.last_activity
+            self.last_activity = self._quiet_since = self._connection.last_activity
             self.position = parts[-1].id or self.position
         return parts
 
@@ -162,6 +162,7 @@ class WebSocketSource(PartSource):
                 self.last_activity = self._connection.last_activity
                 part = self._flowed(frame)
                 if part is not None:
+                    self._quiet_since = self.last_activity
                     return part
                 self._take(frame)
         except LgsyncError:
@@ -169,6 +170,8 @@ class WebSocketSource(PartSource):
             self._over = True
             if not self._closing.is_set():
                 raise
+        if self._ready:
+            self._quiet_since = self.last_activity
         # What never began here, or came on half of the subscriptions, was not all that the run said.
         heard = self._started and not self._unconfirmed
         self.exact = self._translator.exact and (heard or not self._over)
@@ -182,7 +185,7 @@ class WebSocketSource(PartSource):
         due = self._next_beat()
         frame = self._connection.receive(min(longest, due))
         if frame is not None:
-            self._waited, self._quiet_since = 0.0, self._connection.last_activity
+            self._waited = 0.0
             return frame
         if self._connection.ended:
             self._end(None)

@@ -13,6 +13,7 @@ tests/unit/test_accumulate_cost.py counts the steps of all.
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from .blocks import message_type
@@ -29,6 +30,14 @@ __all__ = ["Calls", "Fold", "is_chunk", "is_empty"]
 Calls = Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]
 
 _CALL_KEYS = ("name", "args", "id", "index")
+
+# What may bring more than content and pieces of calls, and how that is when it does not.
+_news_of = itemgetter(
+    *("additional_kwargs", "response_metadata", "usage_metadata", "chunk_position"),
+    *("name", "tool_calls", "invalid_tool_calls"),
+)
+_NO_NEWS: Tuple[Any, ...] = ({}, {}, None, None, None, [], [])
+
 _FIELDS = ("name", "tool_call_id", "role", "status", "artifact")
 
 
@@ -381,6 +390,12 @@ def _whole_json(raw: str) -> Any:
 
 def _brings_more(chunk: Mapping[str, Any]) -> bool:
     """Whether a chunk brings more than content and pieces of calls."""
+    try:
+        # Nearly every chunk has all of these, and nothing in them.
+        if _news_of(chunk) == _NO_NEWS and "tool_call_id" not in chunk:
+            return False
+    except KeyError:
+        pass
     get = chunk.get
     return bool(
         get("additional_kwargs")

@@ -16,8 +16,10 @@ __all__ = ["ABSENT", "Cell", "Series", "Table", "Text", "owned", "plain"]
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "ABSENT"})()
 
-# Parts are joined once there are many of them for the length of the text: that bounds memory at a constant cost a part.
+# Parts are joined once there are many of them, and one for so many characters of the text: each takes as much memory
+# as 64 characters, so that bounds it, and to copy as many costs a part next to nothing.
 _MANY_PARTS = 512
+_CHARS_A_PART = 64
 
 _NESTED = (dict, list, tuple)
 
@@ -49,14 +51,14 @@ class Text:
         self._parts: List[str] = []
         self.length = len(text)
         # The version that each part came with, and up to where the text went with it; that is added up when it is read.
-        self._versions = array("Q", (version,))
+        self._versions = array("I", (version,))
         self._ends = array("Q", (self.length,))
 
     def append(self, version: int, part: str) -> None:
         self._parts.append(part)
         self._versions.append(version)
         self.length += len(part)
-        if len(self._parts) > _MANY_PARTS and len(self._parts) * 8 > self.length:
+        if len(self._parts) > _MANY_PARTS and len(self._parts) * _CHARS_A_PART > self.length:
             self.now()
 
     def now(self) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Tu
 from ..cursor import Place
 from ..delivery import Delivery
 from ..errors import NotFoundError
-from ..paths import segment
+from ..paths import runs_path
 from ..policy import Policy
+from ..recovery import Recovery
 from ..rest import CallOptions, Rest
 from ..run_defaults import RunDefaults
 from ..run_stream import RunStream
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..parts import StreamPart
     from ..schema import RunCreateMetadata
 
-__all__ = ["FROM_THE_START", "START", "RunStreams", "run_path", "runs_path"]
+__all__ = ["FROM_THE_START", "START", "RunStreams"]
 
 FROM_THE_START = "-1"
 START = Place()
@@ -115,8 +116,7 @@ class RunStreams:
             self._rest.once(),
             thread_id,
             run_id,
-            Policy(budget=self._reconnect, idle=None),
-            deadline,
+            Recovery(Policy(budget=self._reconnect, idle=None), deadline),
             timeout_of(timeout) or self._rest.timeout,
             self._rest.headers(headers),
             params or {},
@@ -190,13 +190,3 @@ class RunStreams:
         for option in start.payload:
             if option not in capabilities.run_options:
                 refuse(option, transport.name, hint=capabilities.hints.get(option, ""))
-
-
-def runs_path(thread_id: Optional[str]) -> str:
-    """The path of a thread's runs, or of those without one."""
-    return "/runs" if thread_id is None else f"/threads/{segment(thread_id, 'thread_id')}/runs"
-
-
-def run_path(thread_id: str, run_id: str) -> str:
-    """The path of one run."""
-    return f"/threads/{segment(thread_id, 'thread_id')}/runs/{segment(run_id, 'run_id')}"

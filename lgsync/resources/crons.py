@@ -9,7 +9,7 @@ from datetime import timezone as fixed_offset
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union, cast, get_args
 
 from ..errors import ConfigurationError, WrongType
-from ..paths import segment
+from ..paths import segment, thread_path
 from ..rest import Rest
 from ..schema import (
     All,
@@ -128,7 +128,7 @@ class CronsClient:
         from ..models import Cron
 
         warn_of_checkpoint_during(checkpoint_during)
-        path = f"/threads/{segment(thread_id, 'thread_id')}/runs/crons"
+        path = f"{thread_path(thread_id)}/runs/crons"
         body = run_body(locals(), **_schedule(locals()))
         options = call_options(headers, params, timeout, deadline, json=body)
         with known_graphs_named(self._rest, assistant_id):

@@ -23,11 +23,11 @@ from typing import (
 
 from ..answers import data_of
 from ..cursor import Cursor, Place
-from ..delivery import may_have_started
 from ..errors import ConfigurationError, ConnectionLost, DeadlineExceeded, WrongType, run_error
+from ..named_run import may_have_started
 from ..parsing import state_as
 from ..parts import as_v2
-from ..paths import ids_in
+from ..paths import ids_in, run_path, runs_path
 from ..rest import CallOptions, Rest
 from ..run_defaults import RunDefaults
 from ..run_stream import RunStream
@@ -57,7 +57,7 @@ from ._graphs import known_graphs_named
 from ._options import TimeoutValue, call_options, check_choice, checked_id, drop_unset, params_of, timeout_of
 from ._pages import by_offset, with_key
 from ._run_body import checked_modes, run_body, unknown_fields, warn_of_checkpoint_during
-from ._run_streams import FROM_THE_START, START, RunStreams, run_path, runs_path
+from ._run_streams import FROM_THE_START, START, RunStreams
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -23,7 +23,7 @@ from typing import (
 
 from ..errors import ConfigurationError, ResponseError
 from ..parsing import state_as
-from ..paths import segment
+from ..paths import segment, thread_path
 from ..plain import checked_mapping
 from ..policy import Policy
 from ..schema import OnConflictBehavior, PruneStrategy, SortOrder, ThreadSortBy, ThreadStatus, ThreadStreamMode
@@ -93,7 +93,7 @@ class ThreadsClient:
 
         query = {"include": ",".join(_listed(include)) or None}
         return self._rest.model(
-            Thread, "GET", _path(thread_id), **call_options(headers, params, timeout, deadline, query)
+            Thread, "GET", thread_path(thread_id), **call_options(headers, params, timeout, deadline, query)
         )
 
     def create(
@@ -198,7 +198,7 @@ class ThreadsClient:
         from ..models import Thread
 
         body = {"metadata": metadata, **drop_unset({"ttl": _ttl(ttl)})}
-        path = _path(thread_id)
+        path = thread_path(thread_id)
         if return_minimal:
             asking = {**(headers or {}), "Prefer": "return=minimal"}
             self._rest.accepted("PATCH", path, **call_options(asking, params, timeout, deadline, json=body))
@@ -215,7 +215,7 @@ class ThreadsClient:
         deadline: Optional[float] = None,
     ) -> None:
         """Delete a thread, its state and its runs (``DELETE /threads/{thread_id}``)."""
-        self._rest.accepted("DELETE", _path(thread_id), **call_options(headers, params, timeout, deadline))
+        self._rest.accepted("DELETE", thread_path(thread_id), **call_options(headers, params, timeout, deadline))
 
     def search(
         self,
@@ -326,7 +326,7 @@ class ThreadsClient:
         """Copy a thread with its whole history (``POST /threads/{thread_id}/copy``); returns the copy."""
         from ..models import Thread
 
-        path = f"{_path(thread_id)}/copy"
+        path = f"{thread_path(thread_id)}/copy"
         return self._rest.model(Thread, "POST", path, **call_options(headers, params, timeout, deadline))
 
     def prune(
@@ -367,7 +367,7 @@ class ThreadsClient:
         """
         from ..models import ThreadStorage
 
-        path = f"{_path(thread_id)}/storage"
+        path = f"{thread_path(thread_id)}/storage"
         return self._rest.model(ThreadStorage, "GET", path, **call_options(headers, params, timeout, deadline))
 
     # -- states --------------------------------------------------------------------------------------------------------
@@ -424,7 +424,7 @@ class ThreadsClient:
         """
         from ..models import ThreadState
 
-        path = f"{_path(thread_id)}/state"
+        path = f"{thread_path(thread_id)}/state"
         at = plain_checkpoint(checkpoint)
         asked = {"subgraphs": subgraphs, "select": _listed(select) or None}
         if at:
@@ -461,7 +461,7 @@ class ThreadsClient:
 
         place = {"checkpoint_id": checkpoint_id, "checkpoint": plain_checkpoint(checkpoint), "as_node": as_node}
         options = call_options(headers, params, timeout, deadline, json={"values": values, **drop_empty(place)})
-        return self._rest.model(ThreadUpdateStateResponse, "POST", f"{_path(thread_id)}/state", **options)
+        return self._rest.model(ThreadUpdateStateResponse, "POST", f"{thread_path(thread_id)}/state", **options)
 
     @overload
     def get_history(
@@ -532,7 +532,7 @@ class ThreadsClient:
             ),
         }
         options = call_options(headers, params, timeout, deadline, json=body, reads=True)
-        states = self._rest.model(List[ThreadState], "POST", f"{_path(thread_id)}/history", **options)
+        states = self._rest.model(List[ThreadState], "POST", f"{thread_path(thread_id)}/history", **options)
         return [_as(model, state, thread_id) for state in states]
 
     @overload
@@ -661,10 +661,6 @@ def _position_of(state: ThreadState) -> Union[str, CheckpointLike]:
             "The server names no checkpoint of a state, so no more can be asked for", url="", status=200
         )
     return position
-
-
-def _path(thread_id: str) -> str:
-    return f"/threads/{segment(thread_id, 'thread_id')}"
 
 
 def _listed(names: Union[str, Sequence[str], None]) -> List[str]:

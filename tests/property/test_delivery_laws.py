@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Set
 from unittest import mock
 
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from inmemory_server import NothingYet, Server
 
 from lgsync import delivery as delivery_module
+from lgsync import recovery
 from lgsync.cursor import Cursor, Place
 from lgsync.deadline import Deadline
 from lgsync.delivery import Delivery, Earlier, Gap
@@ -77,7 +79,8 @@ class World:
         self.meanwhile: List[int] = []
         self._said = 0
         self.time = Time(self.server)
-        self._patches = [mock.patch.object(module, "time", self.time) for module in (delivery_module, sse)]
+        self._patches = [mock.patch.object(module, "time", self.time) for module in (recovery, sse)]
+        self._patches.append(mock.patch.object(delivery_module, "Closing", functools.partial(InlineClosing, self.time)))
         for patch in self._patches:
             patch.start()
 
@@ -105,9 +108,7 @@ class World:
 
     def _delivery(self, start: Any, **policy: Any) -> Delivery:
         rules = Policy(**{"budget": 1e9, "idle": None, "jitter": lambda: 1.0, **policy})
-        one = Delivery(Rest(self.server), start, rules, Deadline(None))
-        one._closing = InlineClosing(self.time)  # type: ignore[assignment]
-        return one
+        return Delivery(Rest(self.server), start, rules, Deadline(None))
 
     @property
     def tape(self) -> List[StreamPart]:
@@ -262,7 +263,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(replay=st.booleans())
     def go_on_in_another_process(self, replay: bool) -> None:
-        cursor = self.delivery.cursor(self.delivery.place, "messages")
+        cursor = self.delivery.run.cursor(self.delivery.place, "messages")
         assert cursor is not None
         self.delivery.close()
         self.server.refusals.clear()

@@ -113,7 +113,7 @@ def test_two_hundred_greenlets_stream_in_a_patched_process(
 
     assert exact == [True] * 200
     assert (first, rest, outcome) == ("0 ", [], "cancelled")
-    assert seconds < 1
+    assert seconds < 4
     assert proxy.happened == [Cut(after_events=6)]
 
 

@@ -100,7 +100,7 @@ def test_a_stream_ends_while_it_is_taken_up_again(client: Client, proxy: FaultPr
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             next(text)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 6
     proxy.close()
 
 
@@ -131,7 +131,7 @@ def test_a_call_that_is_answered_slowly_ends(client: Client, proxy: FaultProxy, 
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match=f"GET /threads/{thread_id} was not over within its deadline of 0.5 s"):
         client.threads.get(thread_id, deadline=0.5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     proxy.close()
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from email.utils import formatdate
-from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Union
+
+from scripted import ScriptedTransport
 
 from lgsync.errors import ConnectionLost, LgsyncError
 from lgsync.parts import StreamPart
-from lgsync.transport import Capabilities, PartSource, Response, RunJoin, RunStart, Timeout, Transport
+from lgsync.transport import PartSource, RunJoin, RunStart
 from lgsync.transports._hiding import Secrets
 from lgsync.transports.sse import JoinedSource, SSESource
 
@@ -27,8 +29,6 @@ URL = "http://server"
 # More of one server are a loop without end.
 _MOST_JOINS = 5000
 
-MODES = frozenset(["custom", "updates", "values", "messages", "messages-tuple"])
-
 
 class NothingYet(BaseException):
     """A reader would block here: the server has nothing to say, and the connection stands."""
@@ -39,7 +39,7 @@ class Published(NamedTuple):
     kept: bool
 
 
-class Server(Transport):
+class Server(ScriptedTransport):
     """One run on one server, and a transport to it.
 
     ``pass_time(milliseconds)`` is called wherever time passes, and may publish; ``refusals`` are what the next joins
@@ -49,16 +49,21 @@ class Server(Transport):
     name = "sse"
 
     def __init__(self, ids: Optional[Callable[[float], str]] = None) -> None:
+        super().__init__(
+            answers={
+                "GET /threads/t/runs/r": lambda: (200, {"run_id": "r", "status": self.status}),
+                "GET /threads/t/state": lambda: (200, self.state),
+                "POST /threads/t/history": (200, []),
+                "POST /threads/t/runs/r/cancel": (200, {}),
+            }
+        )
         self.now = EPOCH
         self.tape: List[Published] = []
         self.stored: List[Published] = []
         self.wires: List[Wire] = []
-        self.started: List[Union[RunStart, RunJoin]] = []
         self.refusals: Deque[LgsyncError] = deque()
         self.status = "running"
         self.state: Dict[str, Any] = {"values": {}, "next": [], "tasks": []}
-        #: Every REST call, as ``"METHOD /path"``.
-        self.calls: List[str] = []
         self.pass_time: Callable[[float], None] = self._pass
         #: How many milliseconds a join takes until it listens, and then until it has looked up what is stored.
         self.delays: Callable[[], Any] = lambda: (0.0, 0.0)
@@ -94,10 +99,6 @@ class Server(Transport):
 
     # -- as a transport ------------------------------------------------------------------------------------------------
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(stream_modes=MODES, default_modes=("messages-tuple", "updates"))
-
     def open_run(self, start: Union[RunStart, RunJoin]) -> PartSource:
         source: PartSource
         if isinstance(start, RunJoin):
@@ -127,25 +128,6 @@ class Server(Transport):
         if self.status != "running":
             wire.end(None)
         return wire
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Optional[Mapping[str, Any]] = None,
-        json: Any = None,
-        headers: Optional[Mapping[str, str]] = None,
-        timeout: Optional[Timeout] = None,
-    ) -> Response:
-        answers: Dict[str, Any] = {
-            "GET /threads/t/runs/r": {"run_id": "r", "status": self.status},
-            "GET /threads/t/state": self.state,
-            "POST /threads/t/history": [],
-            "POST /threads/t/runs/r/cancel": {},
-        }
-        self.calls.append(f"{method} {path}")
-        return _answer(path, answers.get(f"{method} {path}"))
 
     def close(self) -> None:
         for wire in self.wires:
@@ -218,10 +200,3 @@ class Wire:
 
 def _frame(part: StreamPart) -> bytes:
     return f"event: {part.event}\r\ndata: {json.dumps(part.data)}\r\nid: {part.id}\r\n\r\n".encode()
-
-
-def _answer(path: str, data: Any) -> Response:
-    body = {"detail": "Not Found"} if data is None else data
-    return Response(
-        404 if data is None else 200, {"content-type": "application/json"}, json.dumps(body).encode(), URL + path
-    )

@@ -7,7 +7,7 @@ from typing import Any, Callable, List, Mapping, NamedTuple, Optional
 from scripted import ScriptedTransport, answered
 
 from lgsync.client import Client
-from lgsync.transport import Response, Timeout
+from lgsync.transport import Response
 
 
 class Sent(NamedTuple):
@@ -27,17 +27,8 @@ class Answering(ScriptedTransport):
         self.sent: List[Sent] = []
         self._answer, self._status, self._headers = answer, status, headers
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Optional[Mapping[str, Any]] = None,
-        json: Any = None,
-        headers: Optional[Mapping[str, str]] = None,
-        timeout: Optional[Timeout] = None,
-    ) -> Response:
-        self.sent.append(Sent(method, path, params, json))
+    def request(self, method: str, path: str, **call: Any) -> Response:
+        self.sent.append(Sent(method, path, call["params"], call["json"]))
         answer = self._answer(self.sent[-1]) if callable(self._answer) else self._answer
         return answer if isinstance(answer, Response) else answered(path, self._status, answer, **self._headers)
 

@@ -192,7 +192,7 @@ class ThreadServer:
 
     def transport(self, *, headers: Optional[Mapping[str, str]] = None, **options: Any) -> WebSocketTransport:
         session = options.pop("session", None)
-        timeout = options.pop("timeout", Timeout(5, 5))
+        timeout = options.pop("timeout", Timeout(PATIENCE, 5))
         config = TransportConfig(self.url, headers or {}, timeout, session)
         return WebSocketTransport(config, **options)
 

@@ -7,6 +7,7 @@ from typing import Any, List, Mapping, Optional, Tuple, Union
 import pytest
 from scripted import RUN, THREAD, ScriptedSource, ScriptedTransport, chunk, interrupt, run_answers, state, update, whole
 
+from lgsync.closing import Closing
 from lgsync.cursor import Cursor, Place
 from lgsync.deadline import Deadline
 from lgsync.delivery import Delivery, Earlier, Gap
@@ -474,6 +475,35 @@ def test_a_question_that_is_not_answered_is_asked_again() -> None:
     assert one.outcome == "success"
 
 
+def test_who_asks_for_beats_while_the_stream_is_taken_up_again_gets_them_from_the_new_connection() -> None:
+    class Passed(ScriptedSource):
+        """Lets somebody ask for beats just when it is told of those that were asked for."""
+
+        _seconds: Optional[float] = None
+
+        @property
+        def beat_seconds(self) -> Optional[float]:
+            return self._seconds
+
+        @beat_seconds.setter
+        def beat_seconds(self, seconds: Optional[float]) -> None:
+            asking = threading.Thread(target=one.beat, args=(0.5,))
+            if seconds is None:
+                asked.append(asking)
+                asking.start()
+                asking.join(0.1)
+            self._seconds = seconds
+
+    asked: List[threading.Thread] = []
+    second = Passed([part("1"), part("2")])
+    transport = ScriptedTransport([ScriptedSource([part("1"), CUT]), second], run_answers())
+    one = Delivery(Rest(transport), RunStart(THREAD, {}), Policy(budget=60.0, idle=None), Deadline(None))
+    assert [one.next_part(), one.next_part()] == [part("1"), part("2")]
+    for each in asked:
+        each.join(5)
+    assert second.beat_seconds == 0.5
+
+
 # -- beginning in the middle ------------------------------------------------------------------------------------------
 
 
@@ -622,6 +652,26 @@ def test_a_server_that_asks_for_a_long_pause_does_not_stretch_the_deadline() -> 
     with pytest.raises(DeadlineExceeded):
         one.next_part()
     assert time.monotonic() - began < 5
+
+
+def test_a_deadline_that_passes_after_the_end_takes_no_pause_from_what_is_asked_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    pauses: List[float] = []
+    monkeypatch.setattr(Closing, "wait", lambda self, seconds: pauses.append(seconds))
+    away = iter([AWAY, AWAY, AWAY, (200, state())])
+    transport = ScriptedTransport(
+        ScriptedSource([update(whole("ai", "hi", id="m1"))], outcome="success"),
+        {f"GET /threads/{THREAD}/state": lambda: next(away)},
+    )
+    start = RunStart(THREAD, {"stream_mode": list(UPDATES)})
+    rules = Policy(budget=60.0, idle=300.0, jitter=lambda: 0.0)
+    one = Delivery(Rest(transport), start, rules, Deadline(5.0, lambda: now[0]))
+    drain(one)
+    now[0] = 10.0
+    assert one.questions.state() == state()
+    assert pauses == [0.0, 0.125, 0.25]
 
 
 def stateless(status: Optional[str]) -> Delivery:

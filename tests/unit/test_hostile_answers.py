@@ -216,7 +216,7 @@ def test_a_state_of_another_shape_does_no_harm(state: Any) -> None:
     tape = Tape()
     with ThreadServer() as server:
         server.answers[f"GET {server.base}/state"] = (200, state)
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         peer = server.peer()
         peer.confirm()
         peer.send(tape.running())

@@ -127,7 +127,7 @@ def connected(script: Script, *, limit: int = LIMIT, compression: Optional[str] 
 
 
 def opened(
-    server: RawServer, *, limit: int = LIMIT, compression: Optional[str] = None, seconds: float = 5
+    server: RawServer, *, limit: int = LIMIT, compression: Optional[str] = None, seconds: float = PATIENCE
 ) -> Connection:
     with requests.Session() as session:
         target = Target.of(session, f"{server.url}/stream", KEY)
@@ -304,7 +304,7 @@ def test_a_server_that_closes_but_never_hangs_up_is_left() -> None:
     with connected(sending(frame(TEXT, b'{"a": 1}'), closing(1000))) as connection:
         began = time.monotonic()
         assert received(connection) == [{"a": 1}]
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PATIENCE / 2
 
 
 @pytest.mark.parametrize("timeout", [0.01, PATIENCE, None])
@@ -319,7 +319,7 @@ def test_a_server_that_does_not_mind_our_refusal_is_left(timeout: Optional[float
         with pytest.raises(EventTooLarge):
             while time.monotonic() - began < PATIENCE:
                 connection.receive(timeout)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < PATIENCE / 2
 
 
 def test_a_refusal_that_the_server_answers_with_a_clean_close_is_no_clean_end() -> None:
@@ -343,7 +343,7 @@ def test_closing_does_not_wait_for_an_answer_nor_for_what_still_comes() -> None:
         assert connection.receive(PATIENCE) == {}
         began = time.monotonic()
         connection.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < PATIENCE / 2
         assert connection.receive(0) is None
 
 
@@ -538,7 +538,7 @@ def test_closing_does_not_wait_for_a_server_that_reads_nothing(deaf: Deaf) -> No
         assert deaf.stuck.wait(PATIENCE)
         began = time.monotonic()
         connection.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < PATIENCE / 2
         deaf.free.set()
 
 
@@ -562,7 +562,7 @@ def test_closing_frees_a_reader_of_a_server_that_reads_nothing(deaf: Deaf) -> No
         connection.close()
         reader.join(PATIENCE)
         assert not reader.is_alive()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < PATIENCE / 2
         deaf.free.set()
 
 
@@ -598,7 +598,7 @@ def answering(data: bytes, then: Script = hang_up) -> Script:
     return script
 
 
-def refusal(data: bytes, kind: Type[LgsyncError], *, then: Script = hang_up, seconds: float = 5) -> LgsyncError:
+def refusal(data: bytes, kind: Type[LgsyncError], *, then: Script = hang_up, seconds: float = PATIENCE) -> LgsyncError:
     with RawServer(answering(data, then)) as server:
         with pytest.raises(LgsyncError) as caught:
             opened(server, seconds=seconds)

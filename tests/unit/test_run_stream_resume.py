@@ -253,7 +253,7 @@ def test_detaching_frees_a_blocked_reader_and_gives_where_it_stood() -> None:
     cursor = run.detach()
     reader.join(5)
     assert not reader.is_alive()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert cursor.place == Place("1", "2", 1)
     assert [part.id for part in seen] == ["1", "2"]
 

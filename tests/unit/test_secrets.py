@@ -19,6 +19,7 @@ from lgsync import Client
 from lgsync.deadline import Deadline
 from lgsync.errors import LgsyncError
 from lgsync.policy import Policy
+from lgsync.recovery import Recovery
 from lgsync.rest import CallSettings, Rest
 from lgsync.run_wait import RunWait
 from lgsync.transport import RunJoin, RunStart, ThreadJoin, Timeout
@@ -302,7 +303,8 @@ def test_what_holds_a_callers_headers_and_query_shows_their_names_alone() -> Non
     with Client("http://host", api_key=SECRET) as client:
         settings = CallSettings(HEADERS)
         rest = Rest(client.transport, settings)  # type: ignore[attr-defined]
-        wait = RunWait(rest, "t", "r", Policy(budget=1, idle=None), Deadline(None), Timeout(), HEADERS, query, True)
+        recovery = Recovery(Policy(budget=1, idle=None), Deadline(None))
+        wait = RunWait(rest, "t", "r", recovery, Timeout(), HEADERS, query, True)
         call = _Call.of("GET", "/", query, None, CaseInsensitiveDict(HEADERS), Timeout())
         target = Target("http://host/?token=" + SECRET, HEADERS, None, f"http://user:{SECRET}@proxy")
         for shown in map(repr, (settings, wait, call, target)):

@@ -193,7 +193,7 @@ def test_a_thread_that_is_gone_by_then_is_not_found() -> None:
 
 def test_no_time_that_a_stream_was_quiet_counts_as_time_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     now = itertools.count(0.0, 40.0)
-    monkeypatch.setattr("lgsync.thread_events.time", Clock(lambda: next(now)))
+    monkeypatch.setattr("lgsync.recovery.time", Clock(lambda: next(now)))
     cuts = [ThreadScript(CUT, position="1-0")]
     for _ in range(2):
         live, replay = ThreadScript(NEVER, position="1-0"), ThreadScript(position="1-0")

@@ -287,7 +287,7 @@ def test_a_cancelled_run_is_told_from_one_that_waits() -> None:
 def test_a_run_that_vanishes_without_a_word_was_cancelled() -> None:
     tape = Tape()
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         server.run_is_gone()
         assert events(run_of(source, server, tape.running())) == ["metadata"]
         assert source.outcome == "cancelled"
@@ -296,7 +296,7 @@ def test_a_run_that_vanishes_without_a_word_was_cancelled() -> None:
 def test_a_finished_run_whose_end_was_not_said_ends_as_its_status_says() -> None:
     tape = Tape()
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         server.run_is("success")
         run_of(source, server, tape.running())
         assert source.outcome == "success"
@@ -323,10 +323,39 @@ def test_beats_lose_nothing_and_put_no_question_off() -> None:
         assert source.outcome == "success"
 
 
+def test_frames_that_bring_no_part_put_no_beat_off() -> None:
+    tape, over = Tape(), threading.Event()
+    with ThreadServer() as server:
+        source = server.transport().open_run(server.start())
+        peer = server.peer()
+        peer.confirm()
+        peer.send(tape.running())
+
+        def send_what_brings_no_part() -> None:
+            for _ in range(500):
+                if over.wait(0.01):
+                    break
+                peer.send(tape.lifecycle("started", ["agent:1"]))
+            peer.send(tape.completed())
+
+        sending = threading.Thread(target=send_what_brings_no_part)
+        sending.start()
+        assert next(source).event == "metadata"
+        source.beat_seconds = 0.1
+        for _ in range(2):
+            with pytest.raises(Quiet):
+                next(source)
+        over.set()
+        sending.join()
+        source.beat_seconds = None
+        assert list(source) == []
+        assert source.outcome == "success"
+
+
 def test_what_came_on_subscriptions_that_were_never_confirmed_is_given_at_the_end() -> None:
     tape = Tape()
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         server.run_is("success")
         server.peer().send(tape.running(), *tape.said("m1", "Hi"))
         assert texts(list(source)) == ["Hi"]
@@ -335,7 +364,7 @@ def test_what_came_on_subscriptions_that_were_never_confirmed_is_given_at_the_en
 
 def test_a_run_of_which_nothing_came_on_subscriptions_never_confirmed_is_lost() -> None:
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         server.run_is("success")
         with pytest.raises(ConnectionLost, match="never confirmed"):
             list(source)
@@ -343,7 +372,7 @@ def test_a_run_of_which_nothing_came_on_subscriptions_never_confirmed_is_lost() 
 
 def test_a_run_that_ended_well_but_of_which_nothing_came_is_known_to_lack_something() -> None:
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         server.run_is("success")
         assert run_of(source, server) == []
         assert (source.outcome, source.exact) == ("success", False)
@@ -380,7 +409,7 @@ def test_an_earlier_run_of_the_tape_is_passed_over_whenever_its_events_say_that_
 def test_a_quiet_run_is_waited_for_as_long_as_it_runs() -> None:
     tape = Tape()
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         peer = server.peer()
         peer.confirm()
         asked = 0
@@ -399,7 +428,7 @@ def test_a_quiet_run_is_waited_for_as_long_as_it_runs() -> None:
 
 def test_silence_of_both_the_socket_and_the_server_is_a_lost_connection() -> None:
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.02).open_run(server.start())
+        source = server.transport(probe_seconds=0.2).open_run(server.start())
         server.peer().confirm()
         server.answers[f"GET {server.base}/runs/{RUN}"] = (503, {"detail": "down"})
         with pytest.raises(ConnectionLost, match="silent"):
@@ -420,7 +449,7 @@ def test_no_question_while_a_run_is_read_may_take_long(given: Timeout, limit: fl
     tape, following = Tape(), Tape("run-2")
     following.seq = 50
     with ThreadServer() as server:
-        transport = Impatient(TransportConfig(server.url, timeout=given), probe_seconds=0.05)
+        transport = Impatient(TransportConfig(server.url, timeout=given), probe_seconds=0.2)
         source = transport.open_run(server.start())
         transport.limits.clear()  # type: ignore[attr-defined]
         server.run_is("success")
@@ -553,7 +582,7 @@ def test_a_run_whose_beginning_is_no_longer_there_is_not_told_from_the_middle() 
 def test_joining_from_now_on_drops_what_was_said_before() -> None:
     tape = Tape()
     with ThreadServer() as server:
-        source = server.transport(probe_seconds=0.05).open_run(server.join(None))
+        source = server.transport(probe_seconds=0.2).open_run(server.join(None))
         peer = server.peer()
         peer.confirm(tape.running(), tape.start("m1"), tape.text("old "))
         asked = len(server.requests_to("GET", f"/runs/{RUN}"))
@@ -580,7 +609,7 @@ def test_a_finished_run_that_is_not_replayed_ends_at_once_as_its_status_says() -
     with ThreadServer() as server:
         server.run_is("success")
         server.answers[f"GET {server.base}/state"] = (200, {"tasks": [], "metadata": {"run_id": "a later one"}})
-        source = server.transport(probe_seconds=0.05).open_run(server.join())
+        source = server.transport(probe_seconds=0.2).open_run(server.join())
         assert run_of(source, server) == []
         assert source.outcome == "success"
 

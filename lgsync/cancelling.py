@@ -1,0 +1,46 @@
+"""Cancelling a run that is streamed or waited for: one request, never repeated, that holds nobody up for long."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .deadline import Deadline
+from .errors import ConnectionTimeout, NotFoundError
+from .in_thread import done_apart
+from .rest import Rest
+from .transport import Timeout
+
+__all__ = ["cancel_run", "time_to_leave"]
+
+#: How long it may take to cancel a run that is left; and one whose deadline has passed, when time is up already.
+LEAVING = Timeout(3.0, 5.0)
+AT_DEADLINE = Timeout(0.5, 0.5)
+
+# How much longer than its limits a call may take where it has a thread of its own.
+_SCHEDULING = 0.5
+
+
+def cancel_run(
+    rest: Rest, run_path: str, action: str, *, params: Mapping[str, Any], headers: Mapping[str, str], timeout: Timeout
+) -> bool:
+    """Cancel the run (``POST {run_path}/cancel``), from a signal handler too; False if there was none left to cancel.
+
+    Raises what :meth:`lgsync.rest.Rest.call` raises.
+    """
+    path = f"{run_path}/cancel"
+    query = {**params, "action": action, "wait": "0"}
+    seconds = sum(limit or 0.0 for limit in (timeout.connect, timeout.read)) + _SCHEDULING
+    try:
+        done_apart(
+            seconds,
+            lambda: rest.accepted("POST", path, params=query, headers=headers, timeout=timeout),
+            lambda: ConnectionTimeout(f"{path} did not answer within {seconds:g} s", url=path),
+        )
+    except NotFoundError:
+        return False
+    return True
+
+
+def time_to_leave(deadline: Deadline) -> Timeout:
+    """How long it may take to cancel a run that is left."""
+    return AT_DEADLINE if deadline.passed else LEAVING
