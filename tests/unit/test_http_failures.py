@@ -47,9 +47,13 @@ def failure_of(url: str, kind: Type[LgsyncError], **options: Any) -> LgsyncError
     assert url + "/threads" in str(caught.value)
     assert "in-the-query" not in str(caught.value)
     assert caught.value.__cause__ is not None
-    # The library's exception alone is shown as the cause, and before it what was being handled at the time.
-    assert chain_of(caught.value)[2:] == chain_of(sys.exc_info()[1])
+    assert_one_cause(caught.value)
     return caught.value
+
+
+def assert_one_cause(error: BaseException) -> None:
+    """The library's exception alone is shown as the cause, and before it what is being handled here, if anything is."""
+    assert chain_of(error)[2:] == chain_of(sys.exc_info()[1])
 
 
 def chain_of(error: Optional[BaseException]) -> List[BaseException]:
@@ -368,7 +372,7 @@ def test_a_failure_that_is_being_handled_is_shown_before_the_next() -> None:
             raise earlier
         except KeyError:
             transport.request("GET", "/threads")
-    assert [type(one) for one in chain_of(caught.value)] == [
+    assert [type(one) for one in chain_of(caught.value)[:3]] == [
         ConnectionFailed,
         requests.exceptions.ConnectionError,
         KeyError,
@@ -385,14 +389,13 @@ def test_a_failure_that_is_being_handled_is_shown_before_the_next() -> None:
         lambda client: client.runs.join_stream("t", "r"),
     ],
 )
-def test_a_server_that_is_not_there_costs_a_script_two_tracebacks(
+def test_a_server_that_is_not_there_is_told_with_one_cause_by_every_call(
     transport: str, call: Callable[[Client], Any]
 ) -> None:
     url = f"http://127.0.0.1:{refused_port()}"
     with Client(url, transport=transport) as client, pytest.raises(ConnectionFailed) as caught:
         call(client)
-    printed = "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
-    assert printed.count("Traceback (most recent call last)") == 2
+    assert_one_cause(caught.value)
     assert str(caught.value.__cause__) not in ("", str(caught.value))
 
 
