@@ -197,10 +197,10 @@ def test_ctrl_c_stops_the_answer_cancels_the_run_and_keeps_the_chat(demo_url: st
 
 
 def test_what_fails_is_told_and_the_chat_goes_on(server_url: str) -> None:
-    with on_terminal("chat", "err", "--url", server_url) as command:
+    with on_terminal("chat", "err", "--url", server_url, columns=300) as command:
         command.see("> ")
         command.type("go\r")
-        command.see("model blew up half way")
+        command.see("model blew up half way. It was raised in node 'bad'")
         command.type("/nope\r")
         command.see("There is no /nope")
         command.type("/quit\r")
