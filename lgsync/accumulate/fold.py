@@ -20,7 +20,7 @@ from .blocks import message_type
 from .content import Content, Said
 from .delta import Delta, delta_of
 from .history import Cell, Series, Table
-from .merge import Journal, add_usage, merge_element, merge_into, target_of
+from .merge import SAME_IF_EQUAL, Journal, add_usage, merge_element, merge_into, target_of
 from .partial_json import PartialJSON, repaired
 from .tips import Tip, tip_for
 
@@ -30,15 +30,20 @@ __all__ = ["Calls", "Fold", "is_chunk", "is_empty"]
 Calls = Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]
 
 _CALL_KEYS = ("name", "args", "id", "index")
+_FIELDS = ("name", "tool_call_id", "role", "status", "artifact")
 
 # What may bring more than content and pieces of calls, and how that is when it does not.
 _news_of = itemgetter(
     *("additional_kwargs", "response_metadata", "usage_metadata", "chunk_position"),
     *("name", "tool_calls", "invalid_tool_calls"),
 )
-_NO_NEWS: Tuple[Any, ...] = ({}, {}, None, None, None, [], [])
 
-_FIELDS = ("name", "tool_call_id", "role", "status", "artifact")
+
+def _no_news_beside(metadata: Dict[str, str]) -> Tuple[Any, ...]:
+    return ({}, metadata, None, None, None, [], [])
+
+
+_NO_NEWS = _no_news_beside({})
 
 
 def is_chunk(message: Mapping[str, Any]) -> bool:
@@ -71,6 +76,7 @@ class Fold:
         "_journal",
         "_kwargs",
         "_metadata",
+        "_no_news",
         "_readers",
         "_usage",
         "last",
@@ -81,6 +87,7 @@ class Fold:
         self._content: Optional[Content] = None
         self._kwargs = Table(0, {})
         self._metadata = Table(0, {})
+        self._no_news = _NO_NEWS
         self._calls = Series(0)
         self._call_tip: Optional[Tip] = None
         self._usage = Cell(0, None)
@@ -109,7 +116,7 @@ class Fold:
         if chunk.get("additional_kwargs"):
             self._add_kwargs(chunk["additional_kwargs"], said)
         if chunk.get("response_metadata"):
-            self._merge(self._metadata, chunk["response_metadata"], "response_metadata")
+            self._add_metadata(chunk["response_metadata"])
         if chunk.get("tool_call_chunks"):
             self._add_calls(chunk["tool_call_chunks"], said)
         elif chunk.get("tool_calls") or chunk.get("invalid_tool_calls"):
@@ -129,7 +136,7 @@ class Fold:
         Gives what that added, mere text as a string. Gives None, and does nothing, if the chunk may be another.
         """
         calls = chunk.get("tool_call_chunks")
-        if calls is None or self.last or self._content is None or _brings_more(chunk):
+        if calls is None or self.last or self._content is None or self._brings_more(chunk):
             return None
         content, string = chunk.get("content"), self._content.string
         if calls or not content or string is None or not isinstance(content, str):
@@ -137,6 +144,26 @@ class Fold:
         version = self._journal.version = self._journal.version + 1
         string.append(version, content)
         return content
+
+    def _brings_more(self, chunk: Mapping[str, Any]) -> bool:
+        """Whether a chunk brings more than content and pieces of calls."""
+        try:
+            # Nearly every chunk has all of these, and no news in them.
+            if _news_of(chunk) == self._no_news and "tool_call_id" not in chunk:
+                return False
+        except KeyError:
+            pass
+        get = chunk.get
+        return bool(
+            get("additional_kwargs")
+            or get("response_metadata")
+            or get("usage_metadata") is not None
+            or get("chunk_position")
+            or get("name")
+            or "tool_call_id" in chunk
+            # Beside pieces of calls, these only repeat them.
+            or ((get("tool_calls") or get("invalid_tool_calls")) and not get("tool_call_chunks"))
+        )
 
     def _add_to_block(self, content: Any) -> Union[str, Delta, None]:
         """Append to one block."""
@@ -196,6 +223,15 @@ class Fold:
             merge_into(table, values, self._journal, name)
         else:
             self._journal.conflict(name, {}, values)
+
+    def _add_metadata(self, metadata: Any) -> None:
+        self._merge(self._metadata, metadata, "response_metadata")
+        # Most providers name themselves in each chunk: the same once more is no news.
+        repeats = isinstance(metadata, dict) and all(
+            key in SAME_IF_EQUAL and isinstance(value, str) and self._metadata.now(key) == value
+            for key, value in metadata.items()
+        )
+        self._no_news = _no_news_beside(dict(metadata)) if repeats else _NO_NEWS
 
     def _add_usage(self, usage: Any) -> None:
         if not isinstance(usage, dict):
@@ -386,27 +422,6 @@ def _whole_json(raw: str) -> Any:
         return json.loads(raw, strict=False)
     except json.JSONDecodeError:
         return repaired(raw)
-
-
-def _brings_more(chunk: Mapping[str, Any]) -> bool:
-    """Whether a chunk brings more than content and pieces of calls."""
-    try:
-        # Nearly every chunk has all of these, and nothing in them.
-        if _news_of(chunk) == _NO_NEWS and "tool_call_id" not in chunk:
-            return False
-    except KeyError:
-        pass
-    get = chunk.get
-    return bool(
-        get("additional_kwargs")
-        or get("response_metadata")
-        or get("usage_metadata") is not None
-        or get("chunk_position")
-        or get("name")
-        or "tool_call_id" in chunk
-        # Beside pieces of calls, these only repeat them.
-        or ((get("tool_calls") or get("invalid_tool_calls")) and not get("tool_call_chunks"))
-    )
 
 
 def _only_element(elements: Any) -> Optional[Dict[str, Any]]:

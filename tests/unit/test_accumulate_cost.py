@@ -114,6 +114,11 @@ def list_call_chunks(n):
     return [first, *(piece(tool_call_chunks=[call(',{"a":1}')]) for _ in range(n))]
 
 
+def provider_chunks(n):
+    """Most providers name themselves in each chunk."""
+    return [piece(content="word ", response_metadata={"model_provider": "openai"}) for _ in range(n)]
+
+
 def thought_chunks(n):
     return [piece(additional_kwargs={"reasoning_content": "word "}) for _ in range(n)]
 
@@ -134,6 +139,7 @@ every_kind = pytest.mark.parametrize(
         block_and_call_chunks,
         thinking_chunks,
         list_call_chunks,
+        provider_chunks,
         thought_chunks,
         logged_chunks,
     ],
@@ -184,7 +190,14 @@ def test_behind_a_gap_each_chunk_costs_what_it_is_too(meter):
 
 @pytest.mark.parametrize(
     ("chunks", "lines"),
-    [(text_chunks, 70), (block_chunks, 95), (thinking_chunks, 95), (call_chunks, 95), (block_and_call_chunks, 115)],
+    [
+        (text_chunks, 70),
+        (provider_chunks, 70),
+        (block_chunks, 95),
+        (thinking_chunks, 95),
+        (call_chunks, 95),
+        (block_and_call_chunks, 115),
+    ],
 )
 def test_a_usual_chunk_takes_few_steps(meter, chunks, lines):
     few, _ = meter.of(fed, chunks(300))
@@ -192,7 +205,9 @@ def test_a_usual_chunk_takes_few_steps(meter, chunks, lines):
     assert many - few < 300 * lines
 
 
-@pytest.mark.parametrize("chunks", [text_chunks, block_chunks, thinking_chunks, call_chunks, block_and_call_chunks])
+@pytest.mark.parametrize(
+    "chunks", [text_chunks, provider_chunks, block_chunks, thinking_chunks, call_chunks, block_and_call_chunks]
+)
 def test_only_the_first_chunks_are_merged_field_by_field(monkeypatch, chunks):
     merged = []
     add = fold.Fold.add
