@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Type, cast
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Type, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -284,7 +284,7 @@ class Connection:
             except websockets_errors.ConnectionClosed as exc:
                 self._note_end(exc)
                 return None
-        return self._frame(data)
+        return None if self._closed else self._frame(data)
 
     def _receive(self, timeout: Optional[float]) -> Message:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -298,11 +298,6 @@ class Connection:
                     self._leave()
                 elif left <= _GLANCE_SECONDS and deadline is not None:
                     raise
-            except websockets_errors.ConnectionClosed:
-                # The thread that read the socket may have brought this after somebody had closed; now it is over.
-                with contextlib.suppress(EOFError):
-                    return self._socket.inbox.get(0)
-                raise
 
     def ping(self) -> threading.Event:
         """Ask the server for a sign of life; the event is set when it comes."""
@@ -444,10 +439,10 @@ class _Guarded(ClientConnection):
     """A connection that follows no redirect by itself (with the key), and that no server can make grow without end."""
 
     def __init__(self, sock: socket.socket, protocol: ClientProtocol, *, longest: int, **options: Any) -> None:
-        intake = Intake(protocol, longest)
+        self._intake = Intake(protocol, longest)
         # websockets has no option for a protocol of one's own.
-        protocol.receive_data = intake.receive_data  # type: ignore[method-assign,assignment]
-        protocol.events_received = intake.events_received  # type: ignore[method-assign,assignment]
+        protocol.receive_data = self._intake.receive_data  # type: ignore[method-assign,assignment]
+        protocol.events_received = self._events_received  # type: ignore[method-assign,assignment]
         super().__init__(sock, protocol, **options)
         # Before the handshake nothing is put there.
         self.inbox = Inbox(self.recv_flow_control.acquire, self.recv_flow_control.release)
@@ -463,11 +458,18 @@ class _Guarded(ClientConnection):
             self.close_socket()
             raise
 
-    def process_event(self, event: Event) -> None:
-        if isinstance(event, list):
-            self.inbox.put(event)
-        else:
-            super().process_event(event)
+    def _events_received(self) -> List[Event]:
+        """What websockets is to look at; messages are brought right here, before it sends its answers to the rest.
+
+        It drops what it has not looked at where these cannot be sent, as when a server closes behind its messages.
+        """
+        events = []
+        for event in self._intake.events_received():
+            if isinstance(event, list):
+                self.inbox.put(event)
+            else:
+                events.append(event)
+        return events
 
 
 def _redirect(url: str, response: Handshake) -> Optional[str]:

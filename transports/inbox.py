@@ -52,21 +52,20 @@ class Inbox:
         return self.at_hand.popleft()
 
     def close(self) -> None:
-        """No more will come, but for what is being brought just now: whoever waits need not wait any longer."""
+        """No more will come: whoever waits need not wait any longer."""
         self._closed = True
-        # For whoever waits.
         self._batches.put(None)
         self._let_go_on()
 
     def _fetch(self, timeout: Optional[float]) -> None:
-        messages = None
-        while messages is None:
-            try:
-                messages = self._batches.get(not self._closed and (timeout is None or timeout > 0), timeout)
-            except queue.Empty:
-                if self._closed:
-                    raise EOFError("no message will come any more") from None
-                raise TimeoutError("no message came in time") from None
+        try:
+            messages = self._batches.get(timeout is None or timeout > 0, timeout)
+        except queue.Empty:
+            raise TimeoutError("no message came in time") from None
+        if messages is None:
+            # For whoever asks again.
+            self._batches.put(None)
+            raise EOFError("no message will come any more")
         self.at_hand.extend(messages)
         self._taken += _weight(messages)
         if self._brought - self._taken <= _KEPT // 4:

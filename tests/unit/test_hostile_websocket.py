@@ -17,9 +17,10 @@ import pytest
 import requests
 from event_tape import Tape
 from memory import MIB, flood, reader_of
-from rawserver import PATIENCE, RawServer
+from rawserver import PATIENCE, RawServer, until
 from rawserver import Connection as Wire
 from thread_server import THREAD, ThreadServer
+from websockets.protocol import State
 
 from lgsync.errors import (
     APIStatusError,
@@ -41,6 +42,7 @@ from lgsync.errors import (
 from lgsync.transport import Timeout
 from lgsync.transports import connection as connections
 from lgsync.transports.connection import Connection, Target, open_connection
+from lgsync.transports.connection import _Guarded as Guarded
 from lgsync.transports.frames import Messages
 from lgsync.transports.inbox import Inbox
 
@@ -441,25 +443,66 @@ def test_a_message_may_come_in_pieces_with_pings_between_them() -> None:
         assert received(connection) == [{"a": "é"}]
 
 
-def test_frames_are_given_though_the_thread_that_reads_the_socket_brings_them_late(
+def test_frames_are_given_though_the_answer_to_the_close_behind_them_cannot_be_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given_up = threading.Event()
-    put, close = Inbox.put, Inbox.close
+    reading, given_up = threading.Event(), threading.Event()
+    send, break_off = Guarded.send_data, Connection._break
 
-    def put_late(inbox: Inbox, messages: Messages) -> None:
-        assert given_up.wait(PATIENCE)
-        put(inbox, messages)
+    def script(wire: Wire) -> None:
+        upgraded(wire)
+        assert reading.wait(PATIENCE)
+        wire.send(frame(TEXT, b"{}") + closing(1000))
+        until_left(wire)
 
-    def give_up(inbox: Inbox) -> None:
-        close(inbox)
+    def send_late(socket: Guarded) -> None:
+        if socket.state is State.CLOSING:
+            given_up.wait(PATIENCE)
+        send(socket)
+
+    def give_up(connection: Connection) -> None:
+        break_off(connection)
         given_up.set()
 
-    monkeypatch.setattr(Inbox, "put", put_late)
-    monkeypatch.setattr(Inbox, "close", give_up)
-    with connected(sending(frame(TEXT, b"{}") + closing(1000))) as connection:
+    monkeypatch.setattr(Guarded, "send_data", send_late)
+    monkeypatch.setattr(Connection, "_break", give_up)
+    with connected(script) as connection:
+        reading.set()
         assert received(connection) == [{}]
-        assert connection.close_code == 1000
+        assert given_up.is_set()
+
+
+def test_no_frame_is_given_after_the_connection_was_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, coming, closed = threading.Event(), threading.Event(), threading.Event()
+    put, break_off = Inbox.put, Connection._break
+    seen: List[Any] = []
+
+    def script(wire: Wire) -> None:
+        upgraded(wire)
+        assert reading.wait(PATIENCE)
+        wire.send(frame(TEXT, b"{}"))
+        until_left(wire)
+
+    def put_late(inbox: Inbox, messages: Messages) -> None:
+        coming.set()
+        assert closed.wait(PATIENCE)
+        put(inbox, messages)
+
+    def close(connection: Connection) -> None:
+        break_off(connection)
+        closed.set()
+
+    monkeypatch.setattr(Inbox, "put", put_late)
+    monkeypatch.setattr(Connection, "_break", close)
+    with connected(script) as connection:
+        reader = threading.Thread(target=lambda: seen.append(connection.receive(PATIENCE)))
+        reader.start()
+        until(connection._receiving.locked)
+        reading.set()
+        assert coming.wait(PATIENCE)
+        connection.close()
+        reader.join(PATIENCE)
+    assert seen == [None]
 
 
 @pytest.mark.parametrize(

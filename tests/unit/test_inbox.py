@@ -44,20 +44,6 @@ def test_what_came_before_the_end_is_read_first_and_the_end_as_often_as_one_asks
             inbox.get()
 
 
-@pytest.mark.parametrize("closings", [1, 2])
-def test_what_is_brought_while_somebody_closes_is_read_all_the_same(closings: int) -> None:
-    inbox = Tap().inbox
-    for _ in range(closings):
-        inbox.close()
-    for messages in ([b"a", b"b"], [b"c"]):
-        with pytest.raises(EOFError):
-            inbox.get()
-        inbox.put(list(messages))
-        assert [inbox.get() for _ in messages] == messages
-    with pytest.raises(EOFError):
-        inbox.get()
-
-
 def test_closing_frees_a_reader_that_waits() -> None:
     inbox, ended = Tap().inbox, threading.Event()
 
