@@ -12,9 +12,9 @@ from .transport import Timeout
 
 __all__ = ["cancel_run", "time_to_leave"]
 
-#: How long it may take to cancel a run that is left; and one whose deadline has passed, when time is up already.
-LEAVING = Timeout(3.0, 5.0)
-AT_DEADLINE = Timeout(0.5, 0.5)
+# How long it may take to cancel a run that is left; and one whose deadline has passed, when time is up already.
+_LEAVING = Timeout(3.0, 5.0)
+_AT_DEADLINE = Timeout(0.5, 0.5)
 
 # How much longer than its limits a call may take where it has a thread of its own.
 _SCHEDULING = 0.5
@@ -43,4 +43,4 @@ def cancel_run(
 
 def time_to_leave(deadline: Deadline) -> Timeout:
     """How long it may take to cancel a run that is left."""
-    return AT_DEADLINE if deadline.passed else LEAVING
+    return _AT_DEADLINE if deadline.passed else _LEAVING

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from enum import Enum
-from threading import RLock
 from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .cancelling import cancel_run, time_to_leave
@@ -100,8 +99,6 @@ class Delivery:
         self._deadline = deadline
         self._bounded = deadline.seconds is not None
         self._beat: Optional[float] = None
-        # Re-entrant, for a signal handler may ask for beats.
-        self._switching = RLock()
         self._closing = Closing()
         self._recovery = Recovery(policy, deadline, self._closing)
         self._connections = RunConnections(rest, self.run, self._start, self.span, self._recovery)
@@ -173,14 +170,15 @@ class Delivery:
 
     def beat(self, seconds: float) -> None:
         """From now on, give a Beat whenever so many seconds brought no part, if the transport can tell."""
-        with self._switching:
-            self._beat = seconds if self._beat is None else min(self._beat, seconds)
-            self._read_from(self._source)
+        self._beat = seconds if self._beat is None else min(self._beat, seconds)
+        self._source.beat_seconds = self._beat
 
     def _read_from(self, source: PartSource) -> None:
-        """Make ``source`` the one that is read, with the beats that were asked for by then, by whatever thread."""
-        with self._switching:
-            self._source, source.beat_seconds = source, self._beat
+        """Make ``source`` the one that is read, with the beats that were asked for."""
+        self._source = source
+        # They may be asked for at any step of this: of this source from here on, before that of the one before it.
+        while source.beat_seconds != self._beat:
+            source.beat_seconds = self._beat
 
     def at_hand(self) -> List[Placed]:
         """What has come by now, behind what :meth:`next_part` gave; a gap is the last of it.
@@ -283,7 +281,7 @@ class Delivery:
             try:
                 return self._connections.joined(position)
             except LgsyncError as exc:
-                if self._recovery.paused(exc, self.run):
+                if self._recovery.paused(exc, self.run) is not None or self._closing.is_set():
                     break
         return None
 

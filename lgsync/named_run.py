@@ -41,7 +41,7 @@ class NamedRun:
 
     @property
     def can_be_joined(self) -> bool:
-        """Whether it has a name on the server."""
+        """Whether it is known by its thread and its id, which joins and questions take."""
         return self.thread_id is not None and self.run_id is not None
 
     @property

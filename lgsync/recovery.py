@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Optional, Protocol, Union
+from typing import Optional, Protocol
 
 from .closing import Closing
 from .deadline import Deadline
@@ -18,7 +18,7 @@ __all__ = ["ATTEMPT", "Recovery", "Subject"]
 ATTEMPT = Timeout(5.0, 10.0)
 
 
-class Watch:
+class _Watch:
     """How long the next wait for the wire may take."""
 
     def __init__(self, policy: Policy, deadline: Deadline) -> None:
@@ -56,7 +56,7 @@ class Recovery:
         self.policy = policy
         self.deadline = deadline
         self.closing = closing or Closing()
-        self._watch = Watch(policy, deadline)
+        self._watch = _Watch(policy, deadline)
 
     def watched(self, source: PartSource) -> PartSource:
         """A connection that stands now: from here on it may be silent for as long as the policy says."""
@@ -84,24 +84,26 @@ class Recovery:
         Raises if there is to be no other: ``error`` itself if that is final, StreamLost after the last one in vain, and
         DeadlineExceeded.
         """
-        verdict = self.paused(error, subject, retry)
-        if not isinstance(verdict, GiveUp):
-            return verdict
-        if verdict.spent is None:
-            raise verdict.error from verdict.error.__cause__
-        raise subject.lost(str(verdict.error), tried=verdict.spent) from verdict.error
+        given_up = self.paused(error, subject, retry)
+        if given_up is None:
+            return self.closing.is_set()
+        if given_up.spent is None:
+            raise given_up.error from given_up.error.__cause__
+        raise subject.lost(str(given_up.error), tried=given_up.spent) from given_up.error
 
-    def paused(self, error: LgsyncError, subject: Subject, retry: Optional[float] = None) -> Union[bool, GiveUp]:
-        """The same for who can do without another: that there is to be none is told, and only the deadline raises."""
+    def paused(self, error: LgsyncError, subject: Subject, retry: Optional[float] = None) -> Optional[GiveUp]:
+        """The same for who can do without another attempt: gives why there is to be none, or None after the pause.
+
+        Raises DeadlineExceeded.
+        """
         if self.closing.is_set():
-            return True
+            return None
         self.check(subject, error)
         verdict = self.policy.lost(error, time.monotonic(), retry)
         if isinstance(verdict, GiveUp):
             return verdict
         tell_of_pause(verdict, error, subject.run_id)
         left = self.deadline.remaining()
-        closed = self.closing.wait(verdict if left is None else min(left, verdict))
-        if not closed:
+        if not self.closing.wait(verdict if left is None else min(left, verdict)):
             self.check(subject, error)
-        return closed
+        return None

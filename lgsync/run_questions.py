@@ -13,7 +13,7 @@ from .rest import Rest
 from .thread_state import UNFINISHED, failure_in
 from .transport import RunJoin, RunStart, Timeout
 
-__all__ = ["Ending", "RunQuestions"]
+__all__ = ["RunQuestions"]
 
 
 class Ending(NamedTuple):

@@ -463,7 +463,7 @@ class _Guarded(ClientConnection):
 
         It drops what it has not looked at where these cannot be sent, as when a server closes behind its messages.
         """
-        events = []
+        events: List[Event] = []
         for event in self._intake.events_received():
             if isinstance(event, list):
                 self.inbox.put(event)

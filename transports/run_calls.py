@@ -109,7 +109,7 @@ class RunCalls:
 
     def run(self, run_id: Optional[str] = None, *, timeout: Optional[Timeout] = None) -> Dict[str, Any]:
         """The run itself, or another one of its thread; raises NotFoundError if there is none."""
-        return self._data("GET", f"{run_path(self.thread_id, run_id or self.run_id)}", timeout=timeout)
+        return self._data("GET", run_path(self.thread_id, run_id or self.run_id), timeout=timeout)
 
     def status(self, *, timeout: Optional[Timeout] = None) -> Optional[str]:
         """The run's status, asked for briefly unless ``timeout`` says otherwise; None if the run is gone."""

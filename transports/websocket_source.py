@@ -115,6 +115,10 @@ class WebSocketSource(PartSource):
             if flowed is not None:
                 self.position = flowed.id or self.position
                 return flowed
+            if not (self._ready or self._over or self._next_beat()):
+                # Something comes all the time, and it is no part.
+                self._quiet_since = time.monotonic()
+                raise Quiet
         raise StopIteration
 
     def at_hand(self) -> List[StreamPart]:

@@ -303,7 +303,7 @@ def failure(url: str, transport: str, call: Callable[[Client], Any]) -> LgsyncEr
 
 @every_call
 @both_transports
-def test_a_refused_port_is_told_within_a_second_with_url_cause_and_hint(transport: str, call: Any) -> None:
+def test_a_refused_port_is_told_at_once_with_url_cause_and_hint(transport: str, call: Any) -> None:
     url = f"http://127.0.0.1:{refused_port()}"
     error = failure(url, transport, call)
     assert isinstance(error, ConnectionFailed)

@@ -476,31 +476,39 @@ def test_a_question_that_is_not_answered_is_asked_again() -> None:
 
 
 def test_who_asks_for_beats_while_the_stream_is_taken_up_again_gets_them_from_the_new_connection() -> None:
-    class Passed(ScriptedSource):
-        """Lets somebody ask for beats just when it is told of those that were asked for."""
+    class Watched(ScriptedSource):
+        """Lets another thread ask for beats just when it is looked up which were asked for by then."""
 
         _seconds: Optional[float] = None
+        _asking: Optional[threading.Thread] = None
 
         @property
         def beat_seconds(self) -> Optional[float]:
-            return self._seconds
+            seconds = self._seconds
+            if self._asking is None:
+                self._asking = threading.Thread(target=one.beat, args=(0.5,))
+                self._asking.start()
+                self._asking.join(10)
+            return seconds
 
         @beat_seconds.setter
         def beat_seconds(self, seconds: Optional[float]) -> None:
-            asking = threading.Thread(target=one.beat, args=(0.5,))
-            if seconds is None:
-                asked.append(asking)
-                asking.start()
-                asking.join(0.1)
             self._seconds = seconds
 
-    asked: List[threading.Thread] = []
-    second = Passed([part("1"), part("2")])
+    second = Watched([part("1"), part("2")])
     transport = ScriptedTransport([ScriptedSource([part("1"), CUT]), second], run_answers())
     one = Delivery(Rest(transport), RunStart(THREAD, {}), Policy(budget=60.0, idle=None), Deadline(None))
     assert [one.next_part(), one.next_part()] == [part("1"), part("2")]
-    for each in asked:
-        each.join(5)
+    assert second.beat_seconds == 0.5
+
+
+def test_beats_that_were_asked_for_before_a_cut_are_those_of_the_next_connection() -> None:
+    second = ScriptedSource([part("1"), part("2")])
+    transport = ScriptedTransport([ScriptedSource([part("1"), CUT]), second], run_answers())
+    one = Delivery(Rest(transport), RunStart(THREAD, {}), Policy(budget=60.0, idle=None), Deadline(None))
+    one.beat(0.5)
+    one.beat(5)
+    assert [one.next_part(), one.next_part()] == [part("1"), part("2")]
     assert second.beat_seconds == 0.5
 
 

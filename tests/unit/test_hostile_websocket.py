@@ -345,7 +345,7 @@ def test_closing_does_not_wait_for_an_answer_nor_for_what_still_comes() -> None:
         assert connection.receive(PATIENCE) == {}
         began = time.monotonic()
         connection.close()
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < 2.5
         assert connection.receive(0) is None
 
 
@@ -581,7 +581,7 @@ def test_closing_does_not_wait_for_a_server_that_reads_nothing(deaf: Deaf) -> No
         assert deaf.stuck.wait(PATIENCE)
         began = time.monotonic()
         connection.close()
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < 2.5
         deaf.free.set()
 
 
@@ -605,7 +605,7 @@ def test_closing_frees_a_reader_of_a_server_that_reads_nothing(deaf: Deaf) -> No
         connection.close()
         reader.join(PATIENCE)
         assert not reader.is_alive()
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < 2.5
         deaf.free.set()
 
 

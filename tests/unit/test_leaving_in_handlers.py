@@ -81,7 +81,7 @@ def test_a_thread_that_is_interrupted_while_it_holds_the_pools_lock_goes_on(monk
         run = client.runs.stream("t1", "agent", input={}, stream_mode="updates")
         assert next(run).event == "updates"
         monkeypatch.setattr(queue.LifoQueue, "_get", interrupted_once)
-        monkeypatch.setattr("lgsync.cancelling.LEAVING", Timeout(0.2, 0.2))
+        monkeypatch.setattr("lgsync.cancelling._LEAVING", Timeout(0.2, 0.2))
         with on_signal(run.close):
             assert list(run) == []
         assert armed == []

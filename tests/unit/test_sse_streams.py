@@ -354,7 +354,7 @@ def test_closing_from_another_thread_frees_a_blocked_reader_at_once(
         (stream.source if by == "source" else stream.transport).close()
         reader.join(PATIENCE)
         assert not reader.is_alive()
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < 2.5
         stream.server.wait_for_scripts()
     assert [part.data for part in parts] == [1]
     assert closed == [True]
@@ -531,7 +531,7 @@ def test_closing_returns_and_the_reader_cleans_up_where_nothing_can_free_it(monk
     assert body.entered.wait(PATIENCE)
     began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < PATIENCE / 2
+    assert time.monotonic() - began < 2.5
     body.go_on.set()
     reader.join(PATIENCE)
     assert (parts, body.closed) == ([], True)

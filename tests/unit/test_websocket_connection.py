@@ -302,7 +302,7 @@ def test_closing_from_another_thread_frees_the_reader_at_once() -> None:
         began = time.monotonic()
         source.close()
         thread.join(PATIENCE)
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < 2.5
         assert read == []
 
 
@@ -315,7 +315,7 @@ def test_closing_does_not_wait_for_a_server_that_hangs() -> None:
         began = time.monotonic()
         source.close()
         source.close()
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < 2.5
         assert list(source) == []
 
 

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 
 import pytest
 from event_tape import Tape, ai, human
+from rawserver import until
 from thread_server import RUN, THREAD, ThreadServer
 
 from lgsync.errors import (
@@ -350,6 +351,24 @@ def test_frames_that_bring_no_part_put_no_beat_off() -> None:
         source.beat_seconds = None
         assert list(source) == []
         assert source.outcome == "success"
+
+
+def test_a_beat_waits_for_no_end_of_frames_that_bring_no_part() -> None:
+    tape = Tape()
+    with ThreadServer() as server:
+        source = server.transport().open_run(server.start())
+        peer = server.peer()
+        peer.confirm()
+        peer.send(tape.running(), *(tape.lifecycle("started", ["agent:1"]) for _ in range(100)), tape.completed())
+        assert next(source).event == "metadata"
+        # All of them are here.
+        inbox = source._connection._socket.inbox  # type: ignore[attr-defined]
+        until(lambda: inbox._brought > 100)
+        source.beat_seconds = 1e-9
+        with pytest.raises(Quiet):
+            next(source)
+        assert inbox.at_hand or not inbox._batches.empty()
+        source.close()
 
 
 def test_what_came_on_subscriptions_that_were_never_confirmed_is_given_at_the_end() -> None:
