@@ -213,7 +213,7 @@ def test_what_fails_is_told_and_the_chat_goes_on(server_url: str) -> None:
 def test_doctor_finds_a_good_server_good(lgsync: Lgsync, server_url: str) -> None:
     ended = lgsync("doctor", "--url", server_url, "--graph", "agent")
     assert (ended.code, ended.err) == (0, "")
-    assert [line.split()[0] for line in ended.out.splitlines()] == ["ok"] * 11
+    assert [line.split()[0] for line in ended.out.splitlines()] == ["ok"] * 11, ended.out
     assert "the thread event protocol is spoken" in ended.out
     assert "known: values, messages, messages-tuple, updates" in ended.out
 
