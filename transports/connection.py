@@ -195,7 +195,10 @@ def _handshake_translated(target: Target, timeout: Timeout, line: RequestLine) -
         if elsewhere is not None:
             raise _Redirected(elsewhere) from exc
         # In the exception itself, which will be shown as the cause.
-        exc.response.body = Secrets(target.headers).hidden(bytes(exc.response.body or b""))
+        secrets, answer = Secrets(target.headers), exc.response
+        answer.body = secrets.hidden(bytes(answer.body or b""))
+        told = [(name, secrets.hidden_in_text(value)) for name, value in answer.headers.raw_items()]
+        answer.headers = type(answer.headers)(told)
         raise _refusal(url, exc.response) from exc.__cause__
     except (websockets_errors.ProxyError, websockets_errors.InvalidProxy) as exc:
         why = "Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; NO_PROXY exempts hosts."
