@@ -160,6 +160,9 @@ def alive(pid: int) -> bool:
 
 def _environment(extra: Optional[Dict[str, str]] = None) -> Dict[str, Any]:
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **(extra or {})}
+    # What a test runner says of its own terminal.
+    for name in ("COLUMNS", "LINES"):
+        environment.pop(name, None)
     # Most commands start no server, and run where none is installed.
     with contextlib.suppress(LookupError):
         environment["LGSYNC_SERVER_PYTHON"] = server_python()
