@@ -197,9 +197,11 @@ def _handshake_translated(target: Target, timeout: Timeout, line: RequestLine) -
         # In the exception itself, which will be shown as the cause.
         secrets, answer = Secrets(target.headers), exc.response
         answer.body = secrets.hidden(bytes(answer.body or b""))
-        told = [(name, secrets.hidden_in_text(value)) for name, value in answer.headers.raw_items()]
-        answer.headers = type(answer.headers)(told)
-        raise _refusal(url, exc.response) from exc.__cause__
+        refusal = _refusal(url, answer)
+        if any(secrets.hidden_in_text(value) != value for _, value in answer.headers.raw_items()):
+            # Some releases of websockets let none be put there that no server should have sent.
+            answer.headers = type(answer.headers)()
+        raise refusal from exc.__cause__
     except (websockets_errors.ProxyError, websockets_errors.InvalidProxy) as exc:
         why = "Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; NO_PROXY exempts hosts."
         raise ConnectionFailed(f"Cannot connect to {url}: the proxy did not connect ({exc}). {why}", url=url) from exc
