@@ -115,8 +115,8 @@ class WebSocketSource(PartSource):
             if flowed is not None:
                 self.position = flowed.id or self.position
                 return flowed
-            if not (self._ready or self._over or self._next_beat()):
-                # Something comes all the time, and it is no part.
+            if not (self._ready or self._over or self._closing.is_set() or self._next_beat()):
+                # Nothing has come, or all the time what is no part.
                 self._quiet_since = time.monotonic()
                 raise Quiet
         raise StopIteration
@@ -196,8 +196,7 @@ class WebSocketSource(PartSource):
         elif self._closing.is_set():
             pass
         elif due < longest:
-            self._waited, self._quiet_since = self._waited + due, time.monotonic()
-            raise Quiet
+            self._waited += due
         elif patience is not None and patience <= wait:
             raise ConnectionTimeout(
                 f"{self._connection.url} sent nothing for as long as was to be waited", url=self._connection.url
