@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+import logging
+from typing import Any, Callable, Mapping, Optional
 
 from .deadline import Deadline
-from .errors import ConnectionTimeout, NotFoundError
+from .errors import ConnectionTimeout, LgsyncError, NotFoundError
 from .in_thread import done_apart
 from .rest import Rest
 from .transport import Timeout
 
-__all__ = ["cancel_run", "time_to_leave"]
+__all__ = ["cancel_run", "cancelled_on_leaving", "time_to_leave"]
+
+logger = logging.getLogger("lgsync")
 
 # How long it may take to cancel a run that is left; and one whose deadline has passed, when time is up already.
 _LEAVING = Timeout(3.0, 5.0)
@@ -39,6 +42,16 @@ def cancel_run(
     except NotFoundError:
         return False
     return True
+
+
+def cancelled_on_leaving(cancel: Callable[[], bool], run_id: Optional[str]) -> bool:
+    """What ``cancel()`` gives, for a caller who leaves: if it fails, that is logged, and False."""
+    try:
+        return cancel()
+    except LgsyncError as exc:
+        # Raising here would hide why the caller left.
+        logger.warning("Run %s was left but could not be cancelled, and may go on: %s", run_id, exc)
+        return False
 
 
 def time_to_leave(deadline: Deadline) -> Timeout:

@@ -10,6 +10,7 @@ from threading import RLock
 from typing import Any, Deque, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .accumulate import Message, MessageAccumulator
+from .cancelling import cancelled_on_leaving
 from .cursor import Cursor, Place
 from .delivery import Beat, Delivery, Gap, Item, Placed
 from .errors import ClientClosed, DeadlineExceeded, LgsyncError
@@ -243,7 +244,12 @@ class RunReader:
         delivery.close()
         goes_on = detaching or self.at_gap or self._on_close != "cancel"
         try:
-            if unfinished and not goes_on and self._may_cancel() and self._cancelled():
+            if (
+                unfinished
+                and not goes_on
+                and self._may_cancel()
+                and cancelled_on_leaving(delivery.cancel_on_leaving, delivery.run.run_id)
+            ):
                 delivery.outcome = "cancelled"
         finally:
             delivery.span.ended(delivery.outcome, self._failure, left_early=unfinished)
@@ -258,15 +264,6 @@ class RunReader:
     def _cancels_by_leaving(self) -> bool:
         """A run without a thread, which the server cancels when its connection ends."""
         return self.delivery.run.thread_id is None and self._on_close == "cancel"
-
-    def _cancelled(self) -> bool:
-        try:
-            return self.delivery.cancel_on_leaving()
-        except LgsyncError as exc:
-            # Raising here would hide the exception that made the caller leave.
-            run = self.delivery.run.run_id
-            logger.warning("Run %s was left but could not be cancelled, and may go on: %s", run, exc)
-            return False
 
     def _end(self) -> End:
         """The thread's state settles what the wire could not show; a stream that was left asks for nothing more."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
+from functools import partial
 from typing import Any, Callable, Mapping, NamedTuple
 
-from .cancelling import cancel_run, time_to_leave
+from .cancelling import cancel_run, cancelled_on_leaving, time_to_leave
 from .cursor import Cursor
 from .deadline import Deadline
 from .errors import ConnectionLost, DeadlineExceeded, LgsyncError, StreamLost, ended
@@ -16,8 +16,6 @@ from .rest import Rest
 from .transport import Timeout
 
 __all__ = ["RunWait"]
-
-logger = logging.getLogger("lgsync")
 
 #: A question that breaks off only after so long had been taken.
 _HELD_SECONDS = 1.0
@@ -106,12 +104,8 @@ class RunWait(NamedTuple):
                 self.recovery.pause(exc, self)
 
     def _cancel(self) -> None:
-        limits = time_to_leave(self.recovery.deadline)
-        try:
-            cancel_run(self.rest, self._path, "interrupt", params=self.params, headers=self.headers, timeout=limits)
-        except LgsyncError as exc:
-            # Raising here would hide why the caller left.
-            logger.warning("Run %s was left but could not be cancelled, and may go on: %s", self.run_id, exc)
+        cancel = partial(cancel_run, self.rest, self._path, "interrupt", params=self.params, headers=self.headers)
+        cancelled_on_leaving(partial(cancel, timeout=time_to_leave(self.recovery.deadline)), self.run_id)
 
 
 def _is_event(values: Any) -> bool:
