@@ -113,6 +113,18 @@ def sending(*data: bytes, then: Script = until_left) -> Script:
     return script
 
 
+def sending_after(event: threading.Event, data: bytes) -> Script:
+    """Accept the handshake, send this once the event is set, and then stay until the client leaves."""
+
+    def script(wire: Wire) -> None:
+        upgraded(wire)
+        assert event.wait(PATIENCE)
+        wire.send(data)
+        until_left(wire)
+
+    return script
+
+
 def hang_up(wire: Wire) -> None:
     wire.close()
 
@@ -449,12 +461,6 @@ def test_frames_are_given_though_the_answer_to_the_close_behind_them_cannot_be_s
     reading, given_up = threading.Event(), threading.Event()
     send, break_off = Guarded.send_data, Connection._break
 
-    def script(wire: Wire) -> None:
-        upgraded(wire)
-        assert reading.wait(PATIENCE)
-        wire.send(frame(TEXT, b"{}") + closing(1000))
-        until_left(wire)
-
     def send_late(socket: Guarded) -> None:
         if socket.state is State.CLOSING:
             given_up.wait(PATIENCE)
@@ -466,7 +472,7 @@ def test_frames_are_given_though_the_answer_to_the_close_behind_them_cannot_be_s
 
     monkeypatch.setattr(Guarded, "send_data", send_late)
     monkeypatch.setattr(Connection, "_break", give_up)
-    with connected(script) as connection:
+    with connected(sending_after(reading, frame(TEXT, b"{}") + closing(1000))) as connection:
         reading.set()
         assert received(connection) == [{}]
         assert given_up.is_set()
@@ -476,12 +482,6 @@ def test_no_frame_is_given_after_the_connection_was_closed(monkeypatch: pytest.M
     reading, coming, closed = threading.Event(), threading.Event(), threading.Event()
     put, break_off = Inbox.put, Connection._break
     seen: List[Any] = []
-
-    def script(wire: Wire) -> None:
-        upgraded(wire)
-        assert reading.wait(PATIENCE)
-        wire.send(frame(TEXT, b"{}"))
-        until_left(wire)
 
     def put_late(inbox: Inbox, messages: Messages) -> None:
         coming.set()
@@ -494,7 +494,7 @@ def test_no_frame_is_given_after_the_connection_was_closed(monkeypatch: pytest.M
 
     monkeypatch.setattr(Inbox, "put", put_late)
     monkeypatch.setattr(Connection, "_break", close)
-    with connected(script) as connection:
+    with connected(sending_after(reading, frame(TEXT, b"{}"))) as connection:
         reader = threading.Thread(target=lambda: seen.append(connection.receive(PATIENCE)))
         reader.start()
         until(connection._receiving.locked)
