@@ -96,7 +96,6 @@ class Delivery:
         self._rest = rest.once(self.span.calls)
         self._start = dataclasses.replace(start, headers={**rest.headers(start.headers), **self.span.headers})
         self._policy = policy
-        self._deadline = deadline
         self._bounded = deadline.seconds is not None
         self._beat: Optional[float] = None
         self._closing = Closing()
@@ -391,7 +390,7 @@ class Delivery:
 
     def cancel_on_leaving(self) -> bool:
         """Cancel the run within a few seconds; one without a thread, the server cancels when the connection ends."""
-        return self.run.thread_id is None or self.cancel("interrupt", time_to_leave(self._deadline))
+        return self.run.thread_id is None or self.cancel("interrupt", time_to_leave(self._recovery.deadline))
 
     @property
     def needs_state(self) -> bool:

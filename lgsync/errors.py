@@ -386,6 +386,16 @@ def status_error(
     )
 
 
+def not_json(event: str, text: str, whose: str, url: str) -> DecodeError:
+    """An event of a stream holds no JSON, though its kind always does; ``whose`` says of which stream."""
+    return DecodeError(
+        f"An event {event!r} of {whose} holds no JSON: {text[:200]!r}. Iterate again to go on after it.",
+        url=url,
+        status=200,
+        text=str(text),
+    )
+
+
 def run_error(failure: Any, *, thread_id: Optional[str], run_id: Optional[str] = None) -> RunError:
     """The RunError for what the server says of a failed run: ``{"error": class name, "message": text}``."""
     fields: Mapping[str, Any] = failure if isinstance(failure, dict) else {"message": failure}

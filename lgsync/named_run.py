@@ -6,7 +6,7 @@ from typing import Any, Optional, Union
 
 from .cursor import Cursor, Place
 from .deadline import Deadline
-from .errors import DeadlineExceeded, DecodeError, LgsyncError, RunError, StreamLost, ended, run_error
+from .errors import DeadlineExceeded, DecodeError, LgsyncError, RunError, StreamLost, ended, not_json, run_error
 from .parts import StreamPart
 from .paths import run_path, thread_path
 from .policy import Policy
@@ -110,14 +110,8 @@ class NamedRun:
 
     def not_json(self, part: StreamPart) -> DecodeError:
         """A part of a kind that is always JSON is none."""
-        snippet = part.data[:200]
-        return DecodeError(
-            f"An event {part.event!r} of run {self.run_id} on thread {self.thread_id} holds no JSON: {snippet!r}. "
-            "Iterate again to go on after it.",
-            url=f"{self.path}/stream",
-            status=200,
-            text=str(part.data),
-        )
+        whose = f"run {self.run_id} on thread {self.thread_id}"
+        return not_json(part.event, part.data, whose, f"{self.path}/stream")
 
     def unsettled(self, error: LgsyncError) -> StreamLost:
         """The run's end is known, but not what it came to."""

@@ -11,7 +11,7 @@ from typing import Any, Iterator, NamedTuple, Optional, Tuple, Type
 
 from .closing import Closing
 from .deadline import Deadline
-from .errors import ConnectionLost, DeadlineExceeded, DecodeError, LgsyncError, StreamLost, ended
+from .errors import ConnectionLost, DeadlineExceeded, DecodeError, LgsyncError, StreamLost, ended, not_json
 from .leaving import in_background
 from .parts import StreamPart, Undecoded
 from .paths import thread_path
@@ -227,14 +227,7 @@ class _Here(NamedTuple):
         )
 
     def not_json(self, part: StreamPart) -> DecodeError:
-        snippet = part.data[:200]
-        return DecodeError(
-            f"An event {part.event!r} of thread {self.thread_id} holds no JSON: {snippet!r}. "
-            "Iterate again to go on after it.",
-            url=f"{thread_path(self.thread_id)}/stream",
-            status=200,
-            text=str(part.data),
-        )
+        return not_json(part.event, part.data, f"thread {self.thread_id}", f"{thread_path(self.thread_id)}/stream")
 
     @property
     def _advice(self) -> str:
